@@ -1,0 +1,41 @@
+# Every target does its own set-up: a machine with Python 3.11 or newer and pip is enough.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help setup demo test check fix bench lint lock
+
+help: ## show the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+.venv/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+setup: .venv/.ready ## install everything the project needs into .venv
+
+demo: setup ## a canary through a real proxy, on this machine
+	$(BIN)/tiphys demo
+
+test: setup ## the whole test suite
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: setup ## format, lint, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test ## everything that must hold before a commit
+
+fix: setup ## what a machine can repair
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## print the figures of benchmarks/
+	$(BIN)/python -m benchmarks
+
+lock: setup ## pin the dependencies again (needs uv)
+	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-header --quiet pyproject.toml --output-file requirements.lock

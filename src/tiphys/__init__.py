@@ -1,0 +1,1 @@
+"""Tiphys: a progressive-delivery controller for Kubernetes."""

@@ -1,0 +1,1 @@
+"""The `tiphys` command, also installed as `kubectl-tiphys`."""

@@ -1,0 +1,1 @@
+"""The shell: watches, queue, observe, decide, apply, telemetry."""

@@ -1,0 +1,1 @@
+"""Given this picture, what should happen next, and why?"""

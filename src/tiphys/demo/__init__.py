@@ -1,0 +1,1 @@
+"""A rollout through a real proxy, shown live and measured."""

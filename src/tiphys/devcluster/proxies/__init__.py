@@ -1,0 +1,1 @@
+"""Real data planes for the development cluster, and what they are told."""

@@ -1,0 +1,1 @@
+"""How do we talk to an API server? (Nothing here has heard of rollouts.)"""

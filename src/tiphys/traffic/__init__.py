@@ -1,0 +1,1 @@
+"""How does one product say this traffic wish?"""
