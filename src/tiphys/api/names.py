@@ -1,0 +1,58 @@
+"""What are labels, annotations and objects called? (Lifecycle reference 10.3.)"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from tiphys.api.meta import read_time
+
+HASH_LABEL: Final = "rollouts-pod-template-hash"
+INSTANCE_ID_LABEL: Final = "argo-rollouts.argoproj.io/controller-instance-id"
+
+REVISION: Final = "rollout.argoproj.io/revision"
+REVISION_HISTORY: Final = "rollout.argoproj.io/revision-history"
+DESIRED_REPLICAS: Final = "rollout.argoproj.io/desired-replicas"
+EPHEMERAL_METADATA: Final = "rollout.argoproj.io/ephemeral-metadata"
+WORKLOAD_GENERATION: Final = "rollout.argoproj.io/workload-generation"
+SCALE_DOWN_DEADLINE: Final = "scale-down-deadline"
+MANAGED_BY: Final = "argo-rollouts.argoproj.io/managed-by-rollouts"
+NOTIFIED: Final = "notified.notifications.argoproj.io"
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+TEMPLATE_DIGEST: Final = "tiphys.dev/template-digest"
+"""Digest of the pod template a ReplicaSet of ours was made from (architecture 6)."""
+
+FIELD_MANAGER: Final = "rollouts-controller"
+
+
+def replica_set(rollout: str, pod_hash: str) -> str:
+    """Name the ReplicaSet of *rollout* for *pod_hash*."""
+    return f"{rollout}-{pod_hash}"
+
+
+def pod_hash(labels: Mapping[str, str]) -> str:
+    """Give the pod-template hash in *labels*, or the empty text."""
+    return labels.get(HASH_LABEL, "")
+
+
+def revision(annotations: Mapping[str, str]) -> int:
+    """Give the revision number in *annotations*; 0 where it is missing or no number."""
+    return _number(annotations.get(REVISION), default=0)
+
+
+def desired_replicas(annotations: Mapping[str, str]) -> int | None:
+    """Give the `spec.replicas` (pods) a ReplicaSet was last sized for; nothing where it is missing or no number."""
+    text = annotations.get(DESIRED_REPLICAS)
+    return None if text is None else _number(text, default=-1)
+
+
+def scale_down_deadline(annotations: Mapping[str, str]) -> datetime | None:
+    """Give the time from which a ReplicaSet may go to 0; nothing where it is missing or no time."""
+    text = annotations.get(SCALE_DOWN_DEADLINE)
+    return None if text is None else read_time(text)
+
+
+def _number(text: str | None, *, default: int) -> int:
+    try:
+        return int(text) if text is not None else default
+    except ValueError:
+        return default

@@ -1,0 +1,151 @@
+"""What does a Rollout report? (Lifecycle reference 2.1.)"""
+
+from datetime import datetime
+
+import msgspec
+
+from tiphys.api.meta import Wire
+
+
+class Condition(Wire, frozen=True):
+    """One standing statement about a Rollout."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_update_time: datetime | None = None
+    last_transition_time: datetime | None = None
+
+
+class PauseCondition(Wire, frozen=True):
+    """Why the controller waits for a human or a clock, and since when."""
+
+    reason: str = ""
+    start_time: datetime | None = None
+
+
+class WeightDestination(Wire, frozen=True):
+    """The share that one Service and hash were given (0 to maxTrafficWeight)."""
+
+    weight: int = msgspec.field(default_factory=int)
+    service_name: str = ""
+    pod_template_hash: str = ""
+
+
+class TrafficWeights(Wire, frozen=True):
+    """The traffic wish last written, and what verification said of it."""
+
+    canary: WeightDestination = WeightDestination()
+    stable: WeightDestination = WeightDestination()
+    additional: tuple[WeightDestination, ...] = ()
+    verified: bool | None = None
+
+
+class RunStatus(Wire, frozen=True):
+    """A current AnalysisRun in short."""
+
+    name: str = ""
+    status: str = ""
+    message: str = ""
+
+
+class StepPluginStatus(Wire, frozen=True):
+    """What a step plugin last said."""
+
+    index: int = 0
+    name: str = ""
+    operation: str = ""
+    phase: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    updated_at: datetime | None = None
+    finished_at: datetime | None = None
+    backoff: str = ""
+    executions: int = 0
+    disabled: bool = False
+    status: msgspec.Raw | None = None
+
+
+class CanaryStatus(Wire, frozen=True):
+    """The canary strategy's own part."""
+
+    weights: TrafficWeights | None = None
+    stable_ping_pong: str = ""
+    current_step_analysis_run_status: RunStatus | None = None
+    current_background_analysis_run_status: RunStatus | None = None
+    current_experiment: str = ""
+    step_plugin_statuses: tuple[StepPluginStatus, ...] = ()
+
+
+class BlueGreenStatus(Wire, frozen=True):
+    """The blue-green strategy's own part."""
+
+    active_selector: str = ""
+    preview_selector: str = ""
+    scale_up_preview_check_point: bool = False
+    pre_promotion_analysis_run_status: RunStatus | None = None
+    post_promotion_analysis_run_status: RunStatus | None = None
+
+
+class RolloutDuration(Wire, frozen=True):
+    """How long this attempt takes, and how much of it people waited (seconds)."""
+
+    rollout_started_at: datetime | None = None
+    finished_at: datetime | None = None
+    manual_pause_started_at: datetime | None = None
+    total_manual_pause_duration_seconds: int = 0
+    completion_status: str = ""
+
+
+class AwsResource(Wire, frozen=True):
+    """An AWS object by its names."""
+
+    name: str = ""
+    arn: str = ""
+    full_name: str = ""
+
+
+class AlbStatus(Wire, frozen=True):
+    """Which load balancer and target groups an Ingress means."""
+
+    ingress: str = ""
+    load_balancer: AwsResource | None = None
+    canary_target_group: AwsResource | None = None
+    stable_target_group: AwsResource | None = None
+
+
+class RolloutStatus(Wire, frozen=True):
+    """
+    What the controller last saw and decided.
+
+    `currentStepIndex` counts from 0 to the number of steps; `observedGeneration` is text, as clients expect.
+    """
+
+    abort: bool = False
+    aborted_at: datetime | None = None
+    alb: AlbStatus | None = None
+    albs: tuple[AlbStatus, ...] = ()
+    available_replicas: int = 0
+    blue_green: BlueGreenStatus = BlueGreenStatus()
+    canary: CanaryStatus = CanaryStatus()
+    collision_count: int | None = None
+    conditions: tuple[Condition, ...] = ()
+    controller_pause: bool = False
+    current_pod_hash: str = ""
+    current_step_hash: str = ""
+    current_step_index: int | None = None
+    duration: RolloutDuration | None = None
+    hpa_replicas: int = msgspec.field(default=0, name="HPAReplicas")
+    message: str = ""
+    observed_generation: str = ""
+    pause_conditions: tuple[PauseCondition, ...] = ()
+    phase: str = ""
+    promote_full: bool = False
+    ready_replicas: int = 0
+    replicas: int = 0
+    restarted_at: datetime | None = None
+    selector: str = ""
+    stable_rs: str = msgspec.field(default="", name="stableRS")
+    updated_replicas: int = 0
+    workload_observed_generation: str = ""

@@ -1,0 +1,172 @@
+"""What are the reasons, phases and messages that users and other programs read? (Lifecycle reference 2 and 10.)"""
+
+from enum import StrEnum
+from typing import Final
+
+GROUP: Final = "argoproj.io"
+VERSION: Final = "v1alpha1"
+GROUP_VERSION: Final = f"{GROUP}/{VERSION}"
+
+
+class Phase(StrEnum):
+    """How a Rollout is, in one word."""
+
+    HEALTHY = "Healthy"
+    DEGRADED = "Degraded"
+    PROGRESSING = "Progressing"
+    PAUSED = "Paused"
+
+
+class ConditionType(StrEnum):
+    """What a condition speaks of."""
+
+    PROGRESSING = "Progressing"
+    AVAILABLE = "Available"
+    PAUSED = "Paused"
+    COMPLETED = "Completed"
+    HEALTHY = "Healthy"
+    REPLICA_FAILURE = "ReplicaFailure"
+    INVALID_SPEC = "InvalidSpec"
+
+
+class PauseReason(StrEnum):
+    """Why the controller waits."""
+
+    CANARY_PAUSE_STEP = "CanaryPauseStep"
+    BLUE_GREEN_PAUSE = "BlueGreenPause"
+    INCONCLUSIVE_ANALYSIS = "InconclusiveAnalysisRun"
+    INCONCLUSIVE_EXPERIMENT = "InconclusiveExperiment"
+
+
+class Reason(StrEnum):
+    """Reasons of conditions and events."""
+
+    NEW_REPLICA_SET_CREATED = "NewReplicaSetCreated"
+    FOUND_NEW_REPLICA_SET = "FoundNewReplicaSet"
+    REPLICA_SET_UPDATED = "ReplicaSetUpdated"
+    REPLICA_SET_NOT_AVAILABLE = "ReplicaSetNotAvailable"
+    NEW_REPLICA_SET_AVAILABLE = "NewReplicaSetAvailable"
+    REPLICA_SET_CREATE_ERROR = "ReplicaSetCreateError"
+    ROLLOUT_PAUSED = "RolloutPaused"
+    ROLLOUT_RESUMED = "RolloutResumed"
+    ROLLOUT_RETRY = "RolloutRetry"
+    ROLLOUT_ABORTED = "RolloutAborted"
+    PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    AVAILABLE = "AvailableReason"
+    ROLLOUT_COMPLETED = "RolloutCompleted"
+    ROLLOUT_NOT_COMPLETED = "RolloutNotCompleted"
+    ROLLOUT_HEALTHY = "RolloutHealthy"
+    INVALID_SPEC = "InvalidSpec"
+    ROLLOUT_ADDED = "RolloutAddedToInformer"
+    ROLLOUT_DELETED = "RolloutDeleted"
+    ROLLOUT_UPDATED = "RolloutUpdated"
+    SCALING_REPLICA_SET = "ScalingReplicaSet"
+    SWITCH_SERVICE = "SwitchService"
+    SKIP_STEPS = "SkipSteps"
+    STEP_COMPLETED = "RolloutStepCompleted"
+    TRAFFIC_WEIGHT_UPDATED = "TrafficWeightUpdated"
+    TRAFFIC_ROUTING_ERROR = "TrafficRoutingError"
+    WEIGHT_VERIFY_ERROR = "WeightVerifyError"
+    RECONCILIATION_ERROR = "ReconciliationError"
+    NOTHING_TO_PLACE = "NothingToPlace"
+    UNSAFE_ACTION = "UnsafeActionRefused"
+    FOREIGN_ROUTE_REMOVED = "ForeignRouteRemoved"
+
+
+class EventType(StrEnum):
+    """Whether an event asks for attention."""
+
+    NORMAL = "Normal"
+    WARNING = "Warning"
+
+
+PAUSED_MESSAGE: Final = "Rollout is paused"
+RESUMED_MESSAGE: Final = "Rollout is resumed"
+RETRY_MESSAGE: Final = "Retrying Rollout after abort"
+MINIMUM_AVAILABILITY: Final = "Rollout has minimum availability"
+NO_MINIMUM_AVAILABILITY: Final = "Rollout does not have minimum availability"
+HEALTHY_MESSAGE: Final = "Rollout is healthy"
+NOT_HEALTHY_MESSAGE: Final = "Rollout is not healthy"
+COMPLETED_MESSAGE: Final = "RolloutCompleted"
+
+
+def created_replica_set(name: str) -> str:
+    """Say that a ReplicaSet was created (condition)."""
+    return f'Created new replica set "{name}"'
+
+
+def found_replica_set(name: str) -> str:
+    """Say that an existing ReplicaSet fits (condition)."""
+    return f'Found new replica set "{name}"'
+
+
+def progressing(kind: str, name: str) -> str:
+    """Say that a ReplicaSet (or, without one, the Rollout) goes on."""
+    return f'{kind} "{name}" is progressing.'
+
+
+def timed_out(kind: str, name: str) -> str:
+    """Say that the progress deadline passed."""
+    return f'{kind} "{name}" has timed out progressing.'
+
+
+def progressed(name: str) -> str:
+    """Say that the ReplicaSet arrived."""
+    return f'ReplicaSet "{name}" has successfully progressed.'
+
+
+def create_failed(name: str, error: str) -> str:
+    """Say why a ReplicaSet could not be created."""
+    return f'Failed to create new replica set "{name}": {error}'
+
+
+def aborted(revision: int, cause: str = "") -> str:
+    """Say that an update was aborted, and by what if not by a person."""
+    text = f"Rollout aborted update to revision {revision}"
+    return f"{text}: {cause}" if cause else text
+
+
+def created_event(name: str, revision: int) -> str:
+    """Say that a ReplicaSet was created (event)."""
+    return f"Created ReplicaSet {name} (revision {revision})"
+
+
+def scaled(name: str, revision: int, *, before: int, after: int) -> str:
+    """Say how a ReplicaSet's size (pods) changed."""
+    direction = "up" if after > before else "down"
+    return f"Scaled {direction} ReplicaSet {name} (revision {revision}) from {before} to {after}"
+
+
+def switched(service: str, *, before: str, after: str) -> str:
+    """Say which hash a Service's selector was moved to."""
+    return f"Switched selector for service '{service}' from '{before}' to '{after}'"
+
+
+def updated_to(revision: int) -> str:
+    """Say which revision the Rollout is at."""
+    return f"Rollout updated to revision {revision}"
+
+
+def not_completed(revision: int, pod_hash: str) -> str:
+    """Say that an update began."""
+    return f"Rollout not completed, started update to revision {revision} ({pod_hash})"
+
+
+def completed(revision: int, pod_hash: str, why: str) -> str:
+    """Say that an update ended, and how."""
+    return f"Rollout completed update to revision {revision} ({pod_hash}): {why}"
+
+
+def step_completed(position: int, count: int, step: str) -> str:
+    """Say which step is done; *position* counts from 1."""
+    return f"Rollout step {position}/{count} completed ({step})"
+
+
+def paused_event(reason: str) -> str:
+    """Say that the controller waits, and why."""
+    return f"Rollout is paused ({reason})"
+
+
+def weight_updated(after: int, before: int | None = None) -> str:
+    """Say which share the canary has now."""
+    return f"Traffic weight updated to {after}" if before is None else f"Traffic weight updated from {before} to {after}"
