@@ -81,7 +81,7 @@ class PluginStep(Wire, frozen=True):
     """A step that another program carries out."""
 
     name: str = ""
-    config: msgspec.Raw | None = None
+    config: msgspec.Raw = msgspec.Raw()
 
 
 class AnalysisTemplateRef(Wire, frozen=True):
@@ -438,7 +438,7 @@ class RolloutSpec(Wire, frozen=True):
 
     replicas: int | None = None
     selector: LabelSelector | None = None
-    template: msgspec.Raw | None = None
+    template: msgspec.Raw = msgspec.Raw()
     workload_ref: WorkloadRef | None = None
     min_ready_seconds: int = 0
     revision_history_limit: int | None = None

@@ -64,7 +64,7 @@ class StepPluginStatus(Wire, frozen=True):
     backoff: str = ""
     executions: int = 0
     disabled: bool = False
-    status: msgspec.Raw | None = None
+    status: msgspec.Raw = msgspec.Raw()
 
 
 class CanaryStatus(Wire, frozen=True):

@@ -22,7 +22,7 @@ class ReplicaSetSpec(Wire, frozen=True):
     replicas: int = msgspec.field(default=1)
     min_ready_seconds: int = 0
     selector: LabelSelector | None = None
-    template: msgspec.Raw | None = None
+    template: msgspec.Raw = msgspec.Raw()
 
 
 class ReplicaSetStatus(Wire, frozen=True):
@@ -145,7 +145,7 @@ class DeploymentSpec(Wire, frozen=True):
 
     replicas: int = msgspec.field(default=1)
     selector: LabelSelector | None = None
-    template: msgspec.Raw | None = None
+    template: msgspec.Raw = msgspec.Raw()
 
 
 class DeploymentStatus(Wire, frozen=True):
