@@ -1,0 +1,72 @@
+"""What is there to decide from?"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from tiphys.api.errors import SpecError
+from tiphys.api.rollout import Rollout
+from tiphys.api.workloads import ReplicaSet, Service
+from tiphys.core.intent import Routed
+
+
+class Verification(StrEnum):
+    """Whether the data plane does what the routes say."""
+
+    YES = "yes"
+    NOT_YET = "not yet"
+    CANNOT_KNOW = "cannot know"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """
+    Which ReplicaSets carry the Rollout's pod template.
+
+    *pod_hash* names a ReplicaSet that would be created now; *known* are all hash forms that mean the same template (reference
+    lifecycle 3.4, 12.1: since 1.9, up to 1.8, the Deployment controller's); *equal* are the names of ReplicaSets whose stored
+    template is equal after defaulting; *digest* is the digest of the template that our own ReplicaSets carry.
+    *labels* are the template's labels.
+    """
+
+    pod_hash: str
+    known: frozenset[str] = frozenset()
+    equal: frozenset[str] = frozenset()
+    digest: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouterPicture:
+    """
+    What the routers' pure functions made of the route objects.
+
+    *routed* is nothing where the objects are missing or cannot be read; *detail* is the verifier's last answer, in words.
+    """
+
+    routed: Routed | None
+    verified: Verification = Verification.CANNOT_KNOW
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """
+    One frozen picture of a Rollout and everything around it that a rule needs.
+
+    *replica_sets* are those the Rollout owns. *services* holds the Services it names, as far as they exist. *endpoints* says
+    per Service, per pod hash, how many ready and not terminating addresses its EndpointSlices list; a Service whose slices
+    cannot be read is missing there. *router* is nothing where the spec names no router (also with `trafficRouting: {}`).
+    *problems* are all errors of the spec and of the objects it refers to.
+    """
+
+    now: datetime
+    rollout: Rollout
+    identity: Identity
+    steps_hash: str
+    replica_sets: tuple[ReplicaSet, ...] = ()
+    services: Mapping[str, Service] = field(default_factory=dict)
+    endpoints: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    router: RouterPicture | None = None
+    problems: tuple[SpecError, ...] = ()

@@ -1,0 +1,95 @@
+"""What does every router promise?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from tiphys.api.errors import SpecError
+from tiphys.api.meta import Manifest
+from tiphys.core.intent import Feature, Routed, TrafficIntent
+from tiphys.core.observed import Verification
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Ref:
+    """One object in the cluster."""
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rendered:
+    """
+    What a router's objects should become.
+
+    *apply* holds whole objects: found ones with the change made in a copy, or new ones. *absent* names objects that must not
+    exist. *warnings* are things a person should know, told as Warning events once (for example a route that stood there
+    under a managed name before we ever wrote it, S6).
+    """
+
+    apply: Mapping[Ref, Manifest] = field(default_factory=dict)
+    absent: frozenset[Ref] = frozenset()
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One thing to ask a product about what it really does; *key* identifies it for caching answers."""
+
+    key: str
+    request: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confirmation:
+    """What the answers amount to, and the product's own words."""
+
+    verified: Verification
+    detail: str = ""
+
+
+class Router(Protocol):
+    """
+    One product, spoken to through its Kubernetes objects.
+
+    Pure: no weights are added up here, nobody is talked to, nothing is logged. *found* holds the objects of `reads()` that exist, as
+    plain JSON; it is never changed in place. What a product cannot do is missing from `supports`.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name the product, for messages."""
+
+    @property
+    def supports(self) -> frozenset[Feature]:
+        """Say what the product can do."""
+
+    def reads(self) -> Sequence[Ref]:
+        """Name the objects needed."""
+
+    def problems(self, found: Mapping[Ref, Manifest]) -> Sequence[SpecError]:
+        """Tell everything that is wrong with, or missing from, the objects."""
+
+    def routed(self, found: Mapping[Ref, Manifest]) -> Routed | None:
+        """Read what the objects say now, or nothing where that cannot be told."""
+
+    def render(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Rendered:
+        """
+        Give the objects that say *wish*.
+
+        Raises:
+            SpecError: an object is missing or cannot express the wish.
+
+        """
+
+    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:
+        """Name what must be asked to verify *wish*; nothing where the product cannot be asked."""
+
+    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:
+        """Judge the answers, by question key."""
