@@ -1,0 +1,166 @@
+"""Which names, labels and other metadata may an object have?"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from tiphys.devcluster.errors import Cause
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tiphys.devcluster.rules import Manifest
+
+_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_LABEL_WORDS = "consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"
+_QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
+_VALUE = f"({_QUALIFIED})?"
+_SUBDOMAIN = rf"{_LABEL}(\.{_LABEL})*"
+_SERVICE = r"[a-z]([-a-z0-9]*[a-z0-9])?"
+
+_is_label = re.compile(_LABEL).fullmatch
+_is_subdomain = re.compile(_SUBDOMAIN).fullmatch
+_is_service_name = re.compile(_SERVICE).fullmatch
+_is_qualified = re.compile(_QUALIFIED).fullmatch
+_is_value = re.compile(_VALUE).fullmatch
+
+SUBDOMAIN_WORDS = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an "
+    f"alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
+)
+LABEL_WORDS = f"a lowercase RFC 1123 label must {_LABEL_WORDS} (e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
+SERVICE_WORDS = (
+    "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and end with an "
+    f"alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is '{_SERVICE}')"
+)
+NAME_PART_WORDS = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+    f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
+)
+VALUE_WORDS = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+    f"alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is '{_VALUE}')"
+)
+PATH_SEGMENT_WORDS = {"/": "may not contain '/'", "%": "may not contain '%'"}
+
+
+def quoted(value: Any) -> str:
+    """Write a value as messages quote it."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def name_problems(name: str, name_format: str) -> list[str]:
+    """Say what is wrong with a name of *name_format*: subdomain, label, service or path."""
+    if name_format == "path":
+        if name in (".", ".."):
+            return [f"may not be '{name}'"]
+        return [words for letter, words in PATH_SEGMENT_WORDS.items() if letter in name]
+    limit = 253 if name_format == "subdomain" else 63
+    problems = [f"must be no more than {limit} bytes"] if len(name) > limit else []
+    fits, words = {
+        "subdomain": (_is_subdomain, SUBDOMAIN_WORDS),
+        "label": (_is_label, LABEL_WORDS),
+        "service": (_is_service_name, SERVICE_WORDS),
+    }[name_format]
+    if not fits(name):
+        problems.append(words)
+    return problems
+
+
+def key_problems(key: str) -> list[str]:
+    """Say what is wrong with the key of a label, an annotation or a finalizer."""
+    prefix, slash, name = key.rpartition("/")
+    problems = []
+    if slash:
+        if key.count("/") > 1:
+            return [
+                "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+                f"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}') with an optional DNS "
+                "subdomain prefix and '/' (e.g. 'example.com/MyName')"
+            ]
+        if not prefix:
+            problems.append("prefix part must be non-empty")
+        else:
+            problems += [f"prefix part {words}" for words in name_problems(prefix, "subdomain")]
+    if not name:
+        problems.append("name part must be non-empty")
+    elif len(name) > 63:
+        problems.append("name part must be no more than 63 bytes")
+    if not _is_qualified(name):
+        problems.append(NAME_PART_WORDS)
+    return problems
+
+
+def value_problems(value: str) -> list[str]:
+    """Say what is wrong with the value of a label."""
+    problems = ["must be no more than 63 bytes"] if len(value) > 63 else []
+    if not _is_value(value):
+        problems.append(VALUE_WORDS)
+    return problems
+
+
+def label_causes(labels: Mapping[str, str], field: str) -> list[Cause]:
+    """Say what is wrong with a map of labels."""
+    causes = []
+    for key, value in labels.items():
+        causes += [Cause(field, f"Invalid value: {quoted(key)}: {words}") for words in key_problems(key)]
+        causes += [Cause(field, f"Invalid value: {quoted(value)}: {words}") for words in value_problems(value)]
+    return causes
+
+
+def metadata_causes(manifest: Manifest, name_format: str, *, generated: bool = False) -> list[Cause]:
+    """Say what is wrong with the metadata of a new object."""
+    metadata = manifest["metadata"]
+    name = metadata.get("name", "")
+    causes = []
+    if not name:
+        causes.append(Cause("metadata.name", "Required value: name or generateName is required", "FieldValueRequired"))
+    elif not generated:
+        causes += [Cause("metadata.name", f"Invalid value: {quoted(name)}: {words}") for words in name_problems(name, name_format)]
+    return causes + common_causes(metadata)
+
+
+def common_causes(metadata: Mapping[str, Any]) -> list[Cause]:
+    """Say what is wrong with labels, annotations, finalizers and owner references."""
+    causes = label_causes(metadata.get("labels") or {}, "metadata.labels")
+    for key in metadata.get("annotations") or {}:
+        problems = key_problems(key.lower())
+        causes += [Cause("metadata.annotations", f"Invalid value: {quoted(key)}: {words}") for words in problems]
+    for place, owner in enumerate(metadata.get("ownerReferences") or []):
+        causes += _owner_causes(owner, f"metadata.ownerReferences[{place}]")
+    controllers = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("controller")]
+    if len(controllers) > 1:
+        names = f"{controllers[0].get('kind')}/{controllers[0].get('name')}", f"{controllers[1].get('kind')}/{controllers[1].get('name')}"
+        message = f'Only one reference can have Controller set to true. Found "true" in references for {names[0]} and {names[1]}'
+        causes.append(Cause("metadata.ownerReferences", f"Invalid value: {quoted(metadata['ownerReferences'])}: {message}"))
+    for name in metadata.get("finalizers") or []:
+        causes += [Cause("metadata.finalizers", f"Invalid value: {quoted(name)}: {words}") for words in key_problems(name)]
+    return causes
+
+
+def _owner_causes(owner: Mapping[str, Any], field: str) -> list[Cause]:
+    causes = []
+    group_version = owner.get("apiVersion") or ""
+    version = group_version.rpartition("/")[2]
+    if not version:
+        causes.append(Cause(f"{field}.apiVersion", f"Invalid value: {quoted(group_version)}: version must not be empty"))
+    for key in ("kind", "name", "uid"):
+        if not owner.get(key):
+            causes.append(Cause(f"{field}.{key}", f"Invalid value: {quoted(owner.get(key) or '')}: {key} must not be empty"))
+    return causes
+
+
+def update_causes(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Cause]:
+    """Say what may not change in the metadata of an object."""
+    causes = []
+    if new.get("uid") != old.get("uid"):
+        causes.append(Cause("metadata.uid", f"Invalid value: {quoted(new.get('uid'))}: field is immutable"))
+    if "deletionTimestamp" in old:
+        added = sorted(set(new.get("finalizers") or []) - set(old.get("finalizers") or []))
+        if added:
+            shown = ", ".join(quoted(name) for name in added)
+            message = f"Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{shown}}}"
+            causes.append(Cause("metadata.finalizers", message, "FieldValueForbidden"))
+    return causes + common_causes(new)

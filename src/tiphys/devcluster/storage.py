@@ -1,0 +1,467 @@
+"""
+What objects are there, and who may change them how?
+
+The store is the cluster without HTTP: in memory, synchronous, with an injected clock. The HTTP server is one of its
+callers, the built-in loops and virtual-time tests are others, so all of them meet the same admission and the same
+refusals (`StatusError`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tiphys.devcluster import deleting, paging, selectors
+from tiphys.devcluster.errors import already_exists, not_found
+from tiphys.devcluster.history import ADDED, DELETED, MODIFIED, Change, Channel, Event, Stored, Subscription
+from tiphys.devcluster.kinds import NAMESPACES, install
+from tiphys.devcluster.patching import patched
+from tiphys.devcluster.resources import Registry, ResourceType
+from tiphys.devcluster.rules import Admission, Manifest
+from tiphys.devcluster.sources import Names, wall_clock
+from tiphys.devcluster.subresources import Scaling, merged_into, scale_of
+from tiphys.devcluster.writing import no_change, prepare_create, prepare_update
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from tiphys.devcluster.patching import PatchKind
+    from tiphys.devcluster.sources import Clock
+
+Key = tuple[str, str]  # (namespace, name)
+FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Part of a list. *continue_* is empty on the last page; *remaining* is None where it is not known."""
+
+    items: Sequence[Stored]
+    version: int
+    continue_: str = ""
+    remaining: int | None = None
+
+    @property
+    def manifests(self) -> list[Manifest]:
+        """The objects, each the caller's own."""
+        return [item.copy() for item in self.items]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """The outcome of a delete: *gone*, or still there with a deletionTimestamp, waiting for finalizers or a kubelet."""
+
+    stored: Stored
+    gone: bool
+
+
+class Store:
+    """
+    All objects of a cluster, their history, and the operations of its API.
+
+    *names* gives uids and suffixes: seed it and a whole run repeats itself. *service_network* is where cluster IPs
+    come from. `read` and `scan` give shared objects that must not be changed; `get`, `create`, `update` and `patch`
+    give manifests of the caller's own.
+    """
+
+    def __init__(self, *, clock: Clock = wall_clock, names: Names | None = None, service_network: str = "10.96.0.0/16") -> None:
+        self.clock = clock
+        self.names = names or Names()
+        self.service_network = service_network
+        self.registry = Registry()
+        self.version = 0
+        self._objects: dict[Key, dict[str, dict[str, Stored]]] = {}
+        self._channels: dict[Key, Channel] = {}
+        self._reactions: dict[Key, Callable[[Change], None]] = {}
+        install(self)
+        for name in FIRST_NAMESPACES:
+            self.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="tiphys-devcluster")
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def read(self, resource: ResourceType, name: str, namespace: str = "") -> Stored | None:
+        """Give the shared state of one object, or None."""
+        found = self._objects.get(resource.key, {}).get(namespace if resource.namespaced else "", {}).get(name)
+        return found.speaking(resource.api_version) if found is not None else None
+
+    def scan(self, resource: ResourceType, *, namespace: str | None = None, labels: Mapping[str, str] | None = None) -> list[Stored]:
+        """Give the shared states of all objects of a kind that have all *labels*, by namespace and name."""
+        spaces = self._objects.get(resource.key, {})
+        wanted = sorted(spaces) if namespace is None else [namespace]
+        found = [stored for space in wanted for _, stored in sorted(spaces.get(space, {}).items())]
+        if labels:
+            found = [stored for stored in found if labels.items() <= (stored.manifest["metadata"].get("labels") or {}).items()]
+        return [stored.speaking(resource.api_version) for stored in found]
+
+    def get(self, resource: ResourceType, name: str, *, namespace: str = "", subresource: str = "") -> Manifest:
+        """
+        Give a copy of one object, or of its scale.
+
+        Raises:
+            StatusError: 404, it is not there.
+
+        """
+        return self.fetch(resource, name, namespace=namespace, subresource=subresource).copy()
+
+    def fetch(self, resource: ResourceType, name: str, *, namespace: str = "", subresource: str = "") -> Stored:
+        """Give one object, or its scale, without copying; 404 if it is not there."""
+        found = self.read(resource, name, namespace)
+        if found is None:
+            raise not_found(resource, name)
+        return scale_of(resource, found) if subresource == "scale" else found
+
+    def list(
+        self,
+        resource: ResourceType,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        fields: str = "",
+        limit: int = 0,
+        continue_: str = "",
+        at: int | None = None,
+    ) -> Page:
+        """
+        List objects by namespace and name; *labels* and *fields* are selectors as kubectl takes them.
+
+        *limit* 0 means all. *at* asks for the state at an older version. Pages of one list show one version.
+
+        Raises:
+            StatusError: 400 for a selector or token that cannot be read, 410 for a version no longer kept.
+
+        """
+        start, version = paging.read_token(continue_, at if at is not None else self.version)
+        matches = selectors.matcher(resource, namespace="", labels=labels, fields=fields)
+        if version == self.version:
+            found = self.scan(resource, namespace=namespace)
+        else:
+            found = self._as_of(resource, version, namespace)
+        if start is not None:
+            found = [stored for stored in found if (stored.namespace, stored.name) > start]
+        if matches is not None:
+            found = [stored for stored in found if matches(stored)]
+        if not limit or len(found) <= limit:
+            return Page(items=found, version=version)
+        token = paging.token(version, found[limit - 1])
+        remaining = None if labels or fields else len(found) - limit
+        return Page(items=found[:limit], version=version, continue_=token, remaining=remaining)
+
+    def _as_of(self, resource: ResourceType, version: int, namespace: str | None) -> list[Stored]:
+        """Give the objects as they were at *version*, by undoing what happened since."""
+        then = {(stored.namespace, stored.name): stored for stored in self.scan(resource, namespace=namespace)}
+        channel = self._channel(resource)
+        since = channel.position_after(version) - channel.dropped
+        for change in reversed(list(channel.changes)[since:]):
+            key = (change.stored.namespace, change.stored.name)
+            if namespace is not None and key[0] != namespace:
+                continue
+            if change.before is None:
+                then.pop(key, None)
+            else:
+                then[key] = change.before
+        return [stored.speaking(resource.api_version) for _, stored in sorted(then.items())]
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def create(
+        self,
+        resource: ResourceType,
+        manifest: Manifest,
+        *,
+        namespace: str = "",
+        manager: str = "unknown",
+        field_validation: str = "Warn",
+        dry_run: bool = False,
+        warnings: list[str] | None = None,
+    ) -> Manifest:
+        """
+        Create an object and give it as stored; *manifest* itself stays as it is.
+
+        *namespace* may be left out where the manifest names it. What is odd but allowed is added to *warnings*.
+
+        Raises:
+            StatusError: 409 the name is taken, 422 the object is not valid, 403 or 404 its namespace takes none.
+
+        """
+        write = self._write(resource, manager=manager, field_validation=field_validation, dry_run=dry_run, warnings=warnings)
+        return self.insert(_own(manifest), write, namespace=namespace).copy()
+
+    def insert(self, manifest: Manifest, write: Admission, *, namespace: str = "") -> Stored:
+        """Create from a manifest that is given away, without copying; see `create`."""
+        resource = write.resource
+        prepare_create(manifest, write, namespace)
+        metadata = manifest["metadata"]
+        name, space = metadata["name"], metadata.get("namespace", "")
+        there = self.read(resource, name, space)
+        if there is not None:
+            raise already_exists(resource, name, being_deleted="deletionTimestamp" in there.manifest["metadata"])
+        if write.dry_run:
+            return Stored(manifest, self.version)
+        return self._commit(resource, ADDED, manifest, None)
+
+    def update(
+        self,
+        resource: ResourceType,
+        manifest: Manifest,
+        *,
+        name: str = "",
+        namespace: str = "",
+        subresource: str = "",
+        manager: str = "unknown",
+        field_validation: str = "Warn",
+        dry_run: bool = False,
+        warnings: list[str] | None = None,
+    ) -> Manifest:
+        """
+        Replace an object (or its status, or its scale) and give it as stored; *manifest* itself stays as it is.
+
+        A resourceVersion in the manifest is a precondition. An update that changes nothing makes no new version.
+
+        Raises:
+            StatusError: 404 it is not there, 409 somebody wrote first, 422 the object is not valid.
+
+        """
+        write = self._write(resource, manager=manager, field_validation=field_validation, dry_run=dry_run, warnings=warnings)
+        write.subresource = subresource
+        name = name or manifest.get("metadata", {}).get("name", "")
+        namespace = namespace or manifest.get("metadata", {}).get("namespace", "")
+        return self.replace(_own(manifest), write, name=name, namespace=namespace).copy()
+
+    def replace(self, manifest: Manifest, write: Admission, *, name: str, namespace: str = "") -> Stored:
+        """Update from a manifest that is given away, without copying; see `update`."""
+        resource = write.resource
+        there = self.read(resource, name, namespace)
+        if there is None:
+            raise not_found(resource, name)
+        if write.subresource == "scale":
+            scaling = Scaling.of_manifest(manifest, resource, there)
+            return self._rescale(scaling, write, there)
+        return self._exchange(manifest, write, there)
+
+    def patch(
+        self,
+        resource: ResourceType,
+        name: str,
+        kind: PatchKind,
+        body: Any,
+        *,
+        namespace: str = "",
+        subresource: str = "",
+        manager: str = "unknown",
+        field_validation: str = "Warn",
+        dry_run: bool = False,
+        warnings: list[str] | None = None,
+    ) -> Manifest:
+        """
+        Change parts of an object (or of its status, or scale) and give it as stored.
+
+        *body* is a dict, or for a JSON patch a list of operations. `metadata.resourceVersion` in it is a precondition.
+
+        Raises:
+            StatusError: 404, 409, 422 as for `update`; 415 for a strategic patch of a custom resource.
+
+        """
+        write = self._write(resource, manager=manager, field_validation=field_validation, dry_run=dry_run, warnings=warnings)
+        write.subresource = subresource
+        return self.amend(name, kind, body, write, namespace=namespace).copy()
+
+    def amend(self, name: str, kind: PatchKind, body: Any, write: Admission, *, namespace: str = "") -> Stored:
+        """Patch without copying the answer; see `patch`."""
+        resource = write.resource
+        there = self.read(resource, name, namespace)
+        if there is None:
+            raise not_found(resource, name)
+        if write.subresource == "scale":
+            before = scale_of(resource, there)
+            changed = patched(before.copy(), kind, body, write)
+            return self._rescale(Scaling.of_manifest(changed, resource, there), write, there)
+        changed = patched(there.copy(), kind, body, write)
+        return self._exchange(changed, write, there, by_patch=True)
+
+    def _rescale(self, scaling: Scaling, write: Admission, there: Stored) -> Stored:
+        changed = merged_into(there.copy(), scaling, write.resource)
+        return scale_of(write.resource, self._exchange(changed, write, there, by_patch=True))
+
+    def _exchange(self, manifest: Manifest, write: Admission, there: Stored, *, by_patch: bool = False) -> Stored:
+        resource = write.resource
+        write.old = there.manifest
+        prepare_update(manifest, write, by_patch=by_patch)
+        if no_change(manifest, there.manifest) and not deleting.is_finished(manifest):
+            return there
+        if deleting.is_finished(manifest):
+            return self._finish(resource, manifest, there, write)
+        if write.dry_run:
+            return Stored(manifest, there.version)
+        return self._commit(resource, MODIFIED, manifest, there)
+
+    def _finish(self, resource: ResourceType, manifest: Manifest, there: Stored, write: Admission) -> Stored:
+        """Remove an object whose last finalizer went; the answer shows it as it would have been stored."""
+        manifest["metadata"]["resourceVersion"] = str(there.version)
+        last = Stored(manifest, there.version)
+        if not write.dry_run:
+            self._remove(resource, last, there)
+        return last
+
+    # -- deleting ---------------------------------------------------------------------------------------------------
+
+    def delete(
+        self,
+        resource: ResourceType,
+        name: str,
+        *,
+        namespace: str = "",
+        propagation: str | None = None,
+        preconditions: Mapping[str, str] | None = None,
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
+    ) -> Deleted:
+        """
+        Delete an object, or mark it for deletion while finalizers or a kubelet hold it.
+
+        *propagation* is Background (the default), Foreground or Orphan; *preconditions* may hold uid and
+        resourceVersion. A pod on a node waits for *grace_seconds*; delete it with 0 to end that.
+
+        Raises:
+            StatusError: 404 it is not there, 409 a precondition does not hold.
+
+        """
+        there = self.read(resource, name, namespace)
+        if there is None:
+            raise not_found(resource, name)
+        deleting.check(resource, there, preconditions or {})
+        grace = resource.rules.grace_seconds(there.manifest, grace_seconds)
+        marked = deleting.marked(resource, there, propagation=propagation, grace=grace, now=self.clock())
+        if dry_run:
+            return Deleted(stored=Stored(marked, there.version) if marked else there, gone=marked is None or deleting.is_finished(marked))
+        if marked is not None and marked != there.manifest:
+            there = self._commit(resource, MODIFIED, marked, there)
+        if marked is not None and not deleting.is_finished(marked):
+            return Deleted(stored=there, gone=False)
+        self._remove(resource, there, there)
+        return Deleted(stored=there, gone=True)
+
+    def delete_collection(
+        self,
+        resource: ResourceType,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        fields: str = "",
+        propagation: str | None = None,
+        grace_seconds: int | None = None,
+        dry_run: bool = False,
+    ) -> Sequence[Stored]:
+        """Delete all objects that the selectors match, and give them as they were."""
+        found = self.list(resource, namespace=namespace, labels=labels, fields=fields).items
+        for stored in found:
+            self.delete(
+                resource, stored.name, namespace=stored.namespace, propagation=propagation, grace_seconds=grace_seconds, dry_run=dry_run
+            )
+        return found
+
+    # -- watching ---------------------------------------------------------------------------------------------------
+
+    def watch(
+        self,
+        resource: ResourceType,
+        *,
+        namespace: str | None = None,
+        labels: str = "",
+        fields: str = "",
+        since: int | None = None,
+    ) -> Subscription:
+        """
+        Follow a kind: first an ADDED for every object there is, or, with *since*, only what happened after it.
+
+        Raises:
+            StatusError: 410, what happened since then is no longer kept.
+
+        """
+        channel = self._channel(resource)
+        matches = selectors.matcher(resource, namespace=namespace or "", labels=labels, fields=fields)
+        initial: list[Event] = []
+        position = channel.end
+        if since is None:
+            there = self.scan(resource, namespace=namespace)
+            initial = [Event(ADDED, stored) for stored in there if matches is None or matches(stored)]
+        else:
+            position = channel.position_after(since)
+        return Subscription(channel, api_version=resource.api_version, position=position, matches=matches, initial=initial)
+
+    def compact(self) -> None:
+        """Forget all history: watches and pages that need it get 410 from now on."""
+        for channel in self._channels.values():
+            channel.compact(len(channel.changes))
+            channel.oldest = self.version
+
+    # -- inside -----------------------------------------------------------------------------------------------------
+
+    def react(self, resource: ResourceType, reaction: Callable[[Change], None]) -> None:
+        """Call *reaction* right after every write of a kind, before anybody else sees it."""
+        self._reactions[resource.key] = reaction
+
+    def admission(self, resource: ResourceType, *, manager: str = "unknown") -> Admission:
+        """Begin a write, for callers of `insert`, `replace` and `amend`."""
+        return self._write(resource, manager=manager)
+
+    def _write(
+        self,
+        resource: ResourceType,
+        *,
+        manager: str,
+        field_validation: str = "Warn",
+        dry_run: bool = False,
+        warnings: list[str] | None = None,
+    ) -> Admission:
+        return Admission(
+            resource=resource,
+            now=self.clock(),
+            names=self.names,
+            cluster=self,
+            manager=manager,
+            field_validation=field_validation,
+            dry_run=dry_run,
+            warnings=warnings if warnings is not None else [],
+        )
+
+    def _channel(self, resource: ResourceType) -> Channel:
+        channel = self._channels.get(resource.key)
+        if channel is None:
+            channel = self._channels[resource.key] = Channel()
+        return channel
+
+    def _commit(self, resource: ResourceType, change: str, manifest: Manifest, before: Stored | None) -> Stored:
+        self.version += 1
+        manifest["metadata"]["resourceVersion"] = str(self.version)
+        stored = Stored(manifest, self.version)
+        self._objects.setdefault(resource.key, {}).setdefault(stored.namespace, {})[stored.name] = stored
+        self._tell(resource, Change(change, stored, before))
+        return stored
+
+    def _remove(self, resource: ResourceType, last: Stored, before: Stored) -> None:
+        self.version += 1
+        manifest = {**last.manifest, "metadata": {**last.manifest["metadata"], "resourceVersion": str(self.version)}}
+        space = self._objects[resource.key][last.namespace]
+        del space[last.name]
+        if not space:
+            del self._objects[resource.key][last.namespace]
+        self._tell(resource, Change(DELETED, Stored(manifest, self.version), before))
+
+    def _tell(self, resource: ResourceType, change: Change) -> None:
+        reaction = self._reactions.get(resource.key)
+        if reaction is not None:
+            reaction(change)
+        self._channel(resource).append(change)
+
+
+def _own(manifest: Manifest) -> Manifest:
+    """Copy a manifest so far that admission may change it in place."""
+    return _deep(manifest)  # type: ignore[no-any-return]
+
+
+def _deep(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _deep(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_deep(item) for item in value]
+    return value

@@ -1,0 +1,102 @@
+"""What does a strategic merge patch make of a built-in object?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tiphys.devcluster.errors import StatusError
+from tiphys.devcluster.shapes import ANY, Shape
+
+_DIRECTIVE = "$patch"
+_DELETE_PRIMITIVES = "$deleteFromPrimitiveList/"
+_ORDER = "$setElementOrder/"
+_RETAIN = "$retainKeys"
+
+
+def strategic_merge(target: dict[str, Any], patch: dict[str, Any], shape: Shape | None) -> dict[str, Any]:
+    """
+    Merge *patch* into *target*, which may be changed in place: maps merge, lists merge by the key their kind gives them.
+
+    Raises:
+        StatusError: 500 or 422, a list item has no merge key or a directive is unknown.
+
+    """
+    return _merged_map(target, patch, shape or ANY)
+
+
+def _merged_map(target: dict[str, Any], patch: dict[str, Any], shape: Shape) -> dict[str, Any]:
+    directive = patch.get(_DIRECTIVE)
+    if directive == "replace":
+        return _clean({key: value for key, value in patch.items() if key != _DIRECTIVE})  # type: ignore[no-any-return]
+    if directive == "delete":
+        return {}
+    if directive not in (None, "merge"):
+        raise StatusError(500, f"Unknown patch type: {directive} in map", details={})
+    if _RETAIN in patch:
+        target = {key: value for key, value in target.items() if key in patch[_RETAIN]}
+    for key, value in patch.items():
+        if key in (_DIRECTIVE, _RETAIN) or key.startswith(_ORDER):
+            continue
+        if key.startswith(_DELETE_PRIMITIVES):
+            name = key.removeprefix(_DELETE_PRIMITIVES)
+            target[name] = [item for item in target.get(name) or [] if item not in value]
+        elif value is None:
+            target.pop(key, None)
+        else:
+            target[key] = _merged(target.get(key), value, shape.child(key), patch.get(_ORDER + key))
+    return target
+
+
+def _merged(target: Any, value: Any, shape: Shape, order: list[Any] | None) -> Any:
+    if isinstance(value, dict):
+        return _merged_map(target if isinstance(target, dict) else {}, value, shape)
+    if isinstance(value, list):
+        if not isinstance(target, list):
+            target = []
+        if shape.patch_key:
+            return _merged_items(target, value, shape, order)
+        if shape.patch_merges:
+            merged = target + [item for item in value if item not in target]
+            return _ordered(merged, order, None)
+        return _clean(value)
+    return value
+
+
+def _merged_items(target: list[Any], patch: list[Any], shape: Shape, order: list[Any] | None) -> list[Any]:
+    key = shape.patch_key
+    if {_DIRECTIVE: "replace"} in patch:
+        return [_clean(item) for item in patch if item != {_DIRECTIVE: "replace"}]
+    result = list(target)
+    for item in patch:
+        if not isinstance(item, dict) or key not in item:
+            raise StatusError(500, f"Internal error occurred: map: {item} does not contain declared merge key: {key}", details={})
+        places = [place for place, there in enumerate(result) if there.get(key) == item[key]]
+        if item.get(_DIRECTIVE) == "delete":
+            result = [there for there in result if there.get(key) != item[key]]
+        elif not places:
+            result.append(_merged_map({}, item, shape.item))
+        else:
+            result[places[0]] = _merged_map(result[places[0]], item, shape.item)
+    return _ordered(result, order, key)
+
+
+def _ordered(items: list[Any], order: list[Any] | None, key: str | None) -> list[Any]:
+    """Put the items that *order* names into its order; the others keep their place relative to what they followed."""
+    if not order:
+        return items
+    names = [entry[key] if key else entry for entry in order]
+
+    def name(item: Any) -> Any:
+        return item.get(key) if key else item
+
+    named = iter(sorted((item for item in items if name(item) in names), key=lambda item: names.index(name(item))))
+    return [next(named) if name(item) in names else item for item in items]
+
+
+def _clean(value: Any) -> Any:
+    """Drop nulls and directives from a value that is taken as a whole."""
+    if isinstance(value, dict):
+        return {key: _clean(item) for key, item in value.items() if item is not None and not key.startswith("$")}
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    return value

@@ -1,0 +1,185 @@
+"""What happens to an object between the request and the store?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tiphys.devcluster import managed
+from tiphys.devcluster.errors import Cause, StatusError, bad_request, conflict, forbidden, invalid, not_found
+from tiphys.devcluster.metadata import metadata_causes, update_causes
+from tiphys.devcluster.sources import wire_time
+
+if TYPE_CHECKING:
+    from tiphys.devcluster.rules import Admission, Manifest
+
+_SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+_MAX_GENERATED_BASE = 58  # 63 minus the five letters that are added
+
+
+def prepare_create(manifest: Manifest, write: Admission, namespace: str) -> None:
+    """
+    Turn what a client wants created into what is stored, in place.
+
+    Raises:
+        StatusError: the object, its name or its namespace is refused.
+
+    """
+    resource = write.resource
+    _check_type(manifest, write)
+    metadata = manifest.setdefault("metadata", {})
+    _place(metadata, write, namespace)
+    if metadata.get("resourceVersion"):
+        raise StatusError(500, "resourceVersion should not be set on objects to be created", details={})
+    for key in (*_SERVER_OWNED, "selfLink", "resourceVersion"):
+        metadata.pop(key, None)
+    generated = not metadata.get("name") and bool(metadata.get("generateName"))
+    if generated:
+        metadata["name"] = metadata["generateName"][:_MAX_GENERATED_BASE] + write.names.suffix()
+    given = metadata.pop("managedFields", None)
+    _tidy(metadata)
+    if resource.namespaced:
+        _check_namespace(metadata, write)
+    rules = resource.rules
+    metadata["uid"] = write.names.uid()
+    metadata["creationTimestamp"] = wire_time(write.now)
+    if rules.counts_generations:
+        metadata["generation"] = 1
+    rules.admit(manifest, write)
+    causes = metadata_causes(manifest, rules.name_format, generated=generated)
+    causes = [*rules.metadata_causes(causes), *rules.validate(manifest, write)]
+    if causes:
+        raise invalid(resource.group, resource.kind, metadata.get("name") or "", causes)
+    del given
+    managed.record_create(manifest, write)
+
+
+def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> None:
+    """
+    Turn the object a client wants, or a patch gave, into what is stored, in place.
+
+    Raises:
+        StatusError: 400 it is another object, 409 somebody wrote first, 422 it is refused.
+
+    """
+    resource, old = write.resource, write.old
+    if old is None:
+        raise not_found(resource, "")
+    _check_type(manifest, write)
+    metadata, before = manifest.setdefault("metadata", {}), old["metadata"]
+    name = metadata.get("name")
+    if name != before["name"]:
+        raise (
+            bad_request(f"the name of the object ({name or ''}) does not match the name on the URL ({before['name']})")
+            if name
+            else bad_request("name must be provided")
+        )
+    _place(metadata, write, before.get("namespace", ""))
+    _check_version(metadata, write, by_patch=by_patch)
+    for key in _SERVER_OWNED:
+        if key == "uid" and metadata.get("uid"):
+            continue
+        metadata.pop(key, None)
+        if key in before:
+            metadata[key] = before[key]
+    metadata.pop("selfLink", None)
+    metadata["resourceVersion"] = before["resourceVersion"]
+    given = metadata.pop("managedFields", None)
+    _tidy(metadata)
+    rules = resource.rules
+    rules.admit(manifest, write)
+    _keep_the_other_half(manifest, old, write)
+    if rules.counts_generations and not write.subresource_is_status and rules.changed(manifest, old):
+        metadata["generation"] = before.get("generation", 0) + 1
+    causes = [*rules.metadata_causes(update_causes(metadata, before)), *rules.validate(manifest, write)]
+    if causes:
+        raise invalid(resource.group, resource.kind, before["name"], causes)
+    managed.record_update(manifest, write, reset=given == [] or given == [{}])
+
+
+def no_change(manifest: Manifest, old: Manifest) -> bool:
+    """Say whether an update would store what is there already."""
+    return manifest == old
+
+
+def _check_type(manifest: Manifest, write: Admission) -> None:
+    resource = write.resource
+    api_version = manifest.get("apiVersion") or resource.api_version
+    kind = manifest.get("kind") or resource.kind
+    if api_version != resource.api_version:
+        message = f"the API version in the data ({api_version}) does not match the expected API version ({resource.api_version})"
+        raise bad_request(message)
+    if kind != resource.kind:
+        name = str((manifest.get("metadata") or {}).get("name") or "")
+        raise resource.rules.wrong_kind(kind, name, write)
+    manifest["apiVersion"], manifest["kind"] = api_version, kind
+
+
+def _place(metadata: dict[str, Any], write: Admission, namespace: str) -> None:
+    """Settle which namespace is meant."""
+    if not write.resource.namespaced:
+        metadata.pop("namespace", None)
+        return
+    said = metadata.get("namespace") or namespace
+    if namespace and said != namespace:
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+    if not said:
+        raise bad_request(f"an empty namespace may not be set during creation of {write.resource.plural}: wanted metadata.namespace")
+    metadata["namespace"] = said
+
+
+def _check_namespace(metadata: dict[str, Any], write: Admission) -> None:
+    """New objects need a namespace that is there and not on its way out."""
+    from tiphys.devcluster.kinds import NAMESPACES  # noqa: PLC0415 - the kinds' rules are written in terms of this module
+
+    space = metadata["namespace"]
+    found = write.cluster.read(NAMESPACES, space)
+    if found is None:
+        raise not_found(NAMESPACES, space)
+    if "deletionTimestamp" in found.manifest["metadata"]:
+        why = f"unable to create new content in namespace {space} because it is being terminated"
+        cause = {"reason": "NamespaceTerminating", "message": f"namespace {space} is being terminated", "field": "metadata.namespace"}
+        raise forbidden(write.resource, metadata.get("name") or "", why, [cause])
+
+
+def _check_version(metadata: dict[str, Any], write: Admission, *, by_patch: bool) -> None:
+    resource, before = write.resource, (write.old or {})["metadata"]
+    name, said = before["name"], metadata.get("resourceVersion")
+    if not said and not by_patch and not resource.rules.allows_unconditional_update:
+        cause = Cause("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
+        raise invalid(resource.group, resource.plural, name, [cause])
+    uid = metadata.get("uid")
+    if uid and uid != before["uid"] and not by_patch:
+        key = "/".join(part for part in ("registry", resource.group, resource.plural, before.get("namespace", ""), name) if part)
+        why = (
+            f"StorageError: invalid object, Code: 4, Key: /{key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: "
+            f"UID in precondition: {uid}, UID in object meta: {before['uid']}"
+        )
+        raise conflict(resource, name, why)
+    if said and said != before["resourceVersion"]:
+        raise conflict(resource, name)
+
+
+def _tidy(metadata: dict[str, Any]) -> None:
+    """Leave out what is empty, as the real server's encoder does."""
+    for key in ("labels", "annotations", "finalizers", "ownerReferences", "generateName"):
+        if key in metadata and not metadata[key]:
+            del metadata[key]
+
+
+def _keep_the_other_half(manifest: Manifest, old: Manifest, write: Admission) -> None:
+    """Status is written through its subresource only, and everything else is not."""
+    if not write.resource.rules.status_apart:
+        return
+    if write.subresource_is_status:
+        for key in [*manifest]:
+            if key not in ("metadata", "status"):
+                del manifest[key]
+        for key, value in old.items():
+            if key not in ("metadata", "status"):
+                manifest[key] = value
+        given, kept = manifest["metadata"], old["metadata"]
+        manifest["metadata"] = {**kept, "uid": given.get("uid", kept["uid"])}
+        return
+    manifest.pop("status", None)
+    if "status" in old:
+        manifest["status"] = old["status"]
