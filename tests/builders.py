@@ -27,7 +27,7 @@ def template(*, image: str = "registry.example/web:1", labels: Mapping[str, str]
     return msgspec.Raw(msgspec.json.encode(body))
 
 
-def step(kind: str, value: Any = None, **more: Any) -> Step:
+def step(kind: str, value: Any = None, **more: Any) -> Step:  # noqa: ANN401 - any JSON value, typed by what comes out
     """
     Give one step by its wire name and value: `step("setWeight", 20)`, `step("pause", "10m")`, `step("setCanaryScale", replicas=2)`.
 
@@ -50,7 +50,7 @@ def steps(*items: Step | Manifest | int) -> tuple[Step, ...]:
     )
 
 
-def canary(*items: Step | Manifest | int, routing: Manifest | None = None, **fields: Any) -> CanaryStrategy:
+def canary(*items: Step | Manifest | int, routing: Manifest | None = None, **fields: Any) -> CanaryStrategy:  # noqa: ANN401 - the fields have types
     """
     Give a canary strategy from *items* (see `steps`).
 
@@ -75,7 +75,7 @@ def rollout(
     status: RolloutStatus | None = None,
     annotations: Mapping[str, str] | None = None,
     generation: int = 1,
-    **spec: Any,
+    **spec: Any,  # noqa: ANN401 - the fields have types
 ) -> Rollout:
     """
     Give a Rollout: a canary with the steps *items* unless *strategy* says otherwise.

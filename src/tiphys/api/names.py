@@ -20,6 +20,8 @@ NOTIFIED: Final = "notified.notifications.argoproj.io"
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 TEMPLATE_DIGEST: Final = "tiphys.dev/template-digest"
 """Digest of the pod template a ReplicaSet of ours was made from (architecture 6)."""
+ROUTED_EXPERIMENTS: Final = "tiphys.dev/routed-experiments"
+"""Comma-separated Services of experiments that we added to a route object, so that we take away only what we added."""
 
 FIELD_MANAGER: Final = "rollouts-controller"
 

@@ -26,6 +26,7 @@ def resolve_count(value: IntOrPercent, total: int, *, round_up: bool) -> int:
 
     Raises:
         ValueError: *value* is text but no whole percentage.
+
     """
     if isinstance(value, int):
         return value
