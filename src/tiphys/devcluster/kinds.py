@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tiphys.devcluster.custom import DefinitionRules, Definitions
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules import Rules
 from tiphys.devcluster.subresources import ScalePaths
@@ -74,7 +75,7 @@ CRDS = _of(
     "apiextensions.k8s.io/v1",
     "customresourcedefinitions",
     "CustomResourceDefinition",
-    _with_status,
+    DefinitionRules(),
     namespaced=False,
     short_names=("crd", "crds"),
     categories=("api-extensions",),
@@ -110,3 +111,4 @@ def install(store: Store) -> None:
     """Let *store* serve the built-in kinds."""
     for resource in BUILT_IN:
         store.registry.add(resource)
+    Definitions(store, CRDS)

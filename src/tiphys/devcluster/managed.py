@@ -1,4 +1,9 @@
-"""Who set which field of an object?"""
+"""
+Who set which field of an object?
+
+The answer is metadata.managedFields. Sets of fields are kept in its own notation (FieldsV1): `{}` is a member, a
+dict with "." a member that has members below it, any other dict only the way to members.
+"""
 
 from __future__ import annotations
 
@@ -12,42 +17,27 @@ from tiphys.devcluster.sources import wire_time
 if TYPE_CHECKING:
     from tiphys.devcluster.rules import Admission, Manifest
 
-Fields = dict[str, Any]  # FieldsV1: a member is `{}` or has "."; everything else is only a way to members
+Fields = dict[str, Any]
 
-_STRIPPED = frozenset(
-    ("apiVersion", "kind"),
-)
-_STRIPPED_METADATA = frozenset(
-    (
-        "name",
-        "namespace",
-        "creationTimestamp",
-        "selfLink",
-        "uid",
-        "resourceVersion",
-        "generation",
-        "managedFields",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    )
-)
-_OWNERS = Shape(keys=("uid",))
-_METADATA = Shape(fields={"finalizers": Shape(as_set=True), "ownerReferences": _OWNERS})
-_text = msgspec.json.Encoder(order="sorted").encode
+_SERVERS = frozenset(("name", "namespace", "creationTimestamp", "selfLink", "uid", "resourceVersion", "generation", "managedFields"))
+_SERVERS |= frozenset(("deletionTimestamp", "deletionGracePeriodSeconds"))
+_METADATA = Shape(fields={"finalizers": Shape(as_set=True), "ownerReferences": Shape(keys=("uid",))}, always=True)
+_EMPTY: dict[str, Any] = {}
+_sorted_text = msgspec.json.Encoder(order="sorted").encode
 
 
 def record_create(manifest: Manifest, write: Admission) -> None:
     """Make the writer the owner of every field of a new object."""
-    fields = _all_fields(manifest, write)
+    fields = _changed(manifest, _EMPTY, write)
     if fields:
         manifest["metadata"]["managedFields"] = [_entry(write, fields)]
 
 
 def record_update(manifest: Manifest, write: Admission, *, reset: bool) -> None:
     """Make the writer the owner of what it changes; *reset* forgets all owners first."""
-    old = write.old or {}
-    entries: list[dict[str, Any]] = [] if reset else list(old["metadata"].get("managedFields") or [])
-    added, removed = _compare(manifest, old, write)
+    old = write.old or _EMPTY
+    entries: list[dict[str, Any]] = [] if reset else old["metadata"].get("managedFields") or []
+    added, removed = _changed(manifest, old, write), _lost(manifest, old, write)
     if added or removed:
         entries = _taken_over(entries, added, removed, write)
     if entries:
@@ -55,7 +45,9 @@ def record_update(manifest: Manifest, write: Admission, *, reset: bool) -> None:
 
 
 def _taken_over(entries: list[dict[str, Any]], added: Fields, removed: Fields, write: Admission) -> list[dict[str, Any]]:
-    out, mine = [], None
+    """Give the entries after the writer took *added* from everybody and nobody has *removed* any more."""
+    out: list[dict[str, Any]] = []
+    mine = None
     for entry in entries:
         if entry["operation"] == "Update" and entry["manager"] == write.manager and entry.get("subresource", "") == write.subresource:
             mine = entry
@@ -85,108 +77,85 @@ def _entry(write: Admission, fields: Fields) -> dict[str, Any]:
     if write.subresource:
         entry["subresource"] = write.subresource
     if write.subresource == "scale" and not write.resource.rules.strategic:
-        del entry["time"]
+        del entry["time"]  # the scale of a custom resource is written without one
     return entry
 
 
-def _all_fields(manifest: Manifest, write: Admission) -> Fields:
-    return _compare(manifest, {}, write)[0]
+def _changed(new: Manifest, old: Manifest, write: Admission) -> Fields:
+    """Give the fields that *new* has and *old* has not, or has otherwise."""
+    return _compared(new, old, write.resource.rules.shape)
 
 
-def _compare(new: Manifest, old: Manifest, write: Admission) -> tuple[Fields, Fields]:
-    """Give the fields that *new* adds or changes, and those it no longer has."""
-    shape = write.resource.rules.shape
-    added: Fields = {}
-    removed: Fields = {}
-    for key in {**old, **new}:
-        if key in _STRIPPED:
-            continue
-        if key == "metadata":
-            one, two = _bare(old.get(key) or {}), _bare(new.get(key) or {})
-            _compare_map(two, one, _METADATA, _sub(added, "f:metadata"), _sub(removed, "f:metadata"))
-        else:
-            _compare_value(new.get(key), old.get(key), shape.child(key), "f:" + key, added, removed)
-    return _pruned(added), _pruned(removed)
-
-
-def _bare(metadata: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in metadata.items() if key not in _STRIPPED_METADATA}
-
-
-def _sub(fields: Fields, key: str) -> Fields:
-    return fields.setdefault(key, {"?": None})  # type: ignore[no-any-return]
-
-
-def _compare_value(new: Any, old: Any, shape: Shape, key: str, added: Fields, removed: Fields) -> None:
-    """Compare one field; "?" marks a node that is not itself a member."""
-    if new is None and old is None:
-        return
-    if isinstance(new or old, dict) and not shape.atomic and (new or old):
-        if isinstance(new or {}, dict) and isinstance(old or {}, dict):
-            here_added, here_removed = _sub(added, key), _sub(removed, key)
-            if old is None and not shape.always:
-                here_added["."] = {}
-            if new is None and not shape.always:
-                here_removed["."] = {}
-            _compare_map(new or {}, old or {}, shape, here_added, here_removed)
-            return
-    elif isinstance(new or old, list) and (shape.keys or shape.as_set) and (new or old):
-        here_added, here_removed = _sub(added, key), _sub(removed, key)
-        if old is None and not shape.always:
-            here_added["."] = {}
-        if new is None and not shape.always:
-            here_removed["."] = {}
-        _compare_map(_by_key(new or [], shape), _by_key(old or [], shape), _ITEMS_OF(shape), here_added, here_removed)
-        return
-    if new == old and type(new) is type(old):
-        return
-    if new is None:
-        removed[key] = {}
-    else:
-        added[key] = {}
-
-
-def _compare_map(new: dict[str, Any], old: dict[str, Any], shape: Shape, added: Fields, removed: Fields) -> None:
-    for key, value in new.items():
-        name = key if key[1:2] == ":" and shape.items is not None and shape.atomic else "f:" + key
-        _compare_value(value, old.get(key), shape.child(key), name, added, removed)
-    for key, value in old.items():
-        if key not in new:
-            name = key if key[1:2] == ":" and shape.items is not None and shape.atomic else "f:" + key
-            _compare_value(None, value, shape.child(key), name, added, removed)
-
-
-def _ITEMS_OF(shape: Shape) -> Shape:  # noqa: N802
-    return Shape(items=shape.item, atomic=True)
-
-
-def _by_key(items: list[Any], shape: Shape) -> dict[str, Any]:
-    """Give list items under the names that FieldsV1 gives them."""
-    if shape.as_set:
-        return {"v:" + _text(item).decode(): item for item in items}
-    named = {}
-    for item in items:
-        key = {name: item.get(name, shape.key_defaults.get(name)) for name in shape.keys if name in item or name in shape.key_defaults}
-        named["k:" + _text(key).decode()] = item
-    return named
-
-
-def _pruned(fields: Fields) -> Fields:
-    """Drop ways that lead to no member."""
-    out: Fields = {}
-    for key, value in fields.items():
-        if key == "?":
-            continue
-        if key == ".":
-            out[key] = value
-            continue
-        kept = _pruned(value)
-        if kept or not value or "?" not in value:
-            out[key] = {} if kept == {".": {}} else kept
+def _lost(new: Manifest, old: Manifest, write: Admission) -> Fields:
+    """Give the fields that *old* has and *new* has not."""
+    out = _compared(old, new, write.resource.rules.shape, presence=True)
     return out
 
 
-def _member(fields: Fields) -> bool:
+def _compared(new: Manifest, old: Manifest, shape: Shape, *, presence: bool = False) -> Fields:
+    out: Fields = {}
+    for key, value in new.items():
+        if key in ("apiVersion", "kind"):
+            continue
+        before = old.get(key)
+        if value is before or value is None:
+            continue
+        if key == "metadata":
+            value = {name: item for name, item in value.items() if name not in _SERVERS}  # noqa: PLW2901 - the part that has owners
+            found = _compare(value, before or {}, _METADATA, presence=presence) if value else None
+        else:
+            found = _compare(value, before, shape.child(key), presence=presence)
+        if found is not None:
+            out["f:" + key] = found
+    return out
+
+
+def _compare(new: Any, old: Any, shape: Shape, *, presence: bool) -> Fields | None:
+    """Give the fields below *new* that are not the same (with *presence*: not there at all) below *old*."""
+    if new.__class__ is dict and new and not shape.atomic and (old is None or old.__class__ is dict):
+        return _compare_items(new, old, shape, "f:", presence=presence)
+    if new.__class__ is list and new and (shape.keys or shape.as_set) and (old is None or old.__class__ is list):
+        before = None if old is None else named(old, shape)
+        return _compare_items(named(new, shape), before, Shape(items=shape.item), "", presence=presence)
+    if presence:
+        return {} if old is None else None
+    return None if new == old and new.__class__ is old.__class__ else {}
+
+
+def _compare_items(new: dict[str, Any], old: dict[str, Any] | None, shape: Shape, prefix: str, *, presence: bool) -> Fields | None:
+    out: Fields = {}
+    before = _EMPTY if old is None else old
+    for key, value in new.items():
+        there = before.get(key)
+        if value is there and value is not None:
+            continue
+        if value is None:
+            if key not in before:
+                out[prefix + key] = {}
+            continue
+        found = _compare(value, there, shape.child(key), presence=presence)
+        if found is not None:
+            out[prefix + key] = found
+    if old is None and not shape.always:
+        if out:
+            out["."] = {}
+        return out
+    return out or None
+
+
+def named(items: list[Any], shape: Shape) -> dict[str, Any]:
+    """Give list items under the names that FieldsV1 gives them."""
+    if shape.as_set:
+        return {"v:" + _sorted_text(item).decode(): item for item in items}
+    out = {}
+    for item in items:
+        key = {name: item.get(name, shape.key_defaults.get(name)) for name in shape.keys if name in item or name in shape.key_defaults}
+        out["k:" + _sorted_text(key).decode()] = item
+    return out
+
+
+def is_member(fields: Fields) -> bool:
+    """Say whether a node of FieldsV1 is itself in the set."""
     return not fields or "." in fields
 
 
@@ -194,13 +163,13 @@ def union(one: Fields, two: Fields) -> Fields:
     """Give the fields that are in either."""
     out = dict(one)
     for key, value in two.items():
-        if key in out and key != ".":
-            both = union(out[key], value)
-            if both and (_member(out[key]) or _member(value)):
-                both["."] = {}
-            out[key] = {} if both == {".": {}} else both
-        else:
+        if key not in out or key == ".":
             out[key] = value
+            continue
+        both = union(out[key], value)
+        if both and "." not in both and (is_member(out[key]) or is_member(value)):
+            both["."] = {}
+        out[key] = {} if both == {".": {}} else both
     return out
 
 
@@ -208,17 +177,16 @@ def without(one: Fields, two: Fields) -> Fields:
     """Give the fields of *one* that are not in *two*."""
     out: Fields = {}
     for key, value in one.items():
-        if key == ".":
-            continue
-        if key not in two:
+        other = two.get(key)
+        if other is None:
             out[key] = value
-            continue
-        left = without(value, two[key])
-        member = _member(value) and not _member(two[key])
-        if left and member:
-            left["."] = {}
-        if left or member:
-            out[key] = left
-    if "." in one and "." not in two:
-        out["."] = {}
+        elif key != ".":
+            left = without(value, other)
+            left.pop(".", None)
+            if is_member(value) and not is_member(other):
+                if left:
+                    left["."] = {}
+                out[key] = left
+            elif left:
+                out[key] = left
     return out

@@ -6,12 +6,12 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from tiphys.devcluster.errors import Cause
+from tiphys.devcluster.errors import Cause, StatusError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tiphys.devcluster.rules import Manifest
+    from tiphys.devcluster.rules import Admission, Manifest
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LABEL_WORDS = "consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"
@@ -108,6 +108,57 @@ def label_causes(labels: Mapping[str, str], field: str) -> list[Cause]:
         causes += [Cause(field, f"Invalid value: {quoted(key)}: {words}") for words in key_problems(key)]
         causes += [Cause(field, f"Invalid value: {quoted(value)}: {words}") for words in value_problems(value)]
     return causes
+
+
+_TYPES: dict[str, tuple[type, str]] = {
+    "name": (str, "string"),
+    "generateName": (str, "string"),
+    "namespace": (str, "string"),
+    "selfLink": (str, "string"),
+    "uid": (str, "types.UID"),
+    "resourceVersion": (str, "string"),
+    "generation": (int, "int64"),
+    "creationTimestamp": (str, "v1.Time"),
+    "deletionTimestamp": (str, "v1.Time"),
+    "deletionGracePeriodSeconds": (int, "int64"),
+    "labels": (dict, "map[string]string"),
+    "annotations": (dict, "map[string]string"),
+    "ownerReferences": (list, "[]v1.OwnerReference"),
+    "finalizers": (list, "[]string"),
+    "managedFields": (list, "[]v1.ManagedFieldsEntry"),
+}
+_GO_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+
+
+def decoded_metadata(metadata: Any, write: Admission) -> dict[str, Any]:
+    """
+    Give the known fields of *metadata*, and note the unknown ones.
+
+    Raises:
+        StatusError: 400, a field has the wrong type.
+
+    """
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, dict):
+        raise _undecodable(write, metadata, "metadata", "v1.ObjectMeta")
+    for key, value in metadata.items():
+        known = _TYPES.get(key)
+        if known is None:
+            write.unknown_fields.append(f"metadata.{key}")
+        elif value is not None and (not isinstance(value, known[0]) or value is True or value is False):
+            raise _undecodable(write, value, key, known[1])
+        elif known[0] is dict and value and not all(item.__class__ is str for item in value.values()):
+            wrong = next(item for item in value.values() if item.__class__ is not str)
+            raise _undecodable(write, wrong, key, "string")
+    return {key: value for key, value in metadata.items() if value is not None and key in _TYPES}
+
+
+def _undecodable(write: Admission, value: Any, key: str, wanted: str) -> StatusError:
+    resource = write.resource
+    found = _GO_NAMES.get(type(value), "null")
+    why = f"json: cannot unmarshal {found} into Go struct field ObjectMeta.{key} of type {wanted}"
+    return StatusError(400, f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}')
 
 
 def metadata_causes(manifest: Manifest, name_format: str, *, generated: bool = False) -> list[Cause]:

@@ -49,6 +49,7 @@ class Admission:
     field_validation: str = "Warn"
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
+    unknown_fields: list[str] = field(default_factory=list)
 
     @property
     def subresource_is_status(self) -> bool:
@@ -93,8 +94,9 @@ class Rules:
         """Say whether an update counts as a new generation."""
         return bool(new.get("spec") != old.get("spec"))
 
-    def metadata_causes(self, causes: Sequence[Cause]) -> Sequence[Cause]:
-        """Give what is wrong with the metadata as often as this kind's validation says it."""
+    def verdict(self, causes: Sequence[Cause], write: Admission) -> Sequence[Cause]:
+        """Give all that is wrong the way this kind's answers say it."""
+        del write
         return causes
 
     def wrong_kind(self, kind: str, name: str, write: Admission) -> StatusError:

@@ -397,8 +397,13 @@ class Store:
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def react(self, resource: ResourceType, reaction: Callable[[Change], None]) -> None:
-        """Call *reaction* right after every write of a kind, before anybody else sees it."""
+        """Call *reaction* right after every write of a kind, before the writer has its answer."""
         self._reactions[resource.key] = reaction
+
+    def purge(self, resource: ResourceType) -> None:
+        """Remove all objects of a kind at once, whatever holds them."""
+        for stored in self.scan(resource):
+            self._remove(resource, stored, stored)
 
     def admission(self, resource: ResourceType, *, manager: str = "unknown") -> Admission:
         """Begin a write, for callers of `insert`, `replace` and `amend`."""
@@ -448,10 +453,10 @@ class Store:
         self._tell(resource, Change(DELETED, Stored(manifest, self.version), before))
 
     def _tell(self, resource: ResourceType, change: Change) -> None:
+        self._channel(resource).append(change)
         reaction = self._reactions.get(resource.key)
         if reaction is not None:
             reaction(change)
-        self._channel(resource).append(change)
 
 
 def _own(manifest: Manifest) -> Manifest:

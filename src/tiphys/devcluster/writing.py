@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.devcluster import managed
 from tiphys.devcluster.errors import Cause, StatusError, bad_request, conflict, forbidden, invalid, not_found
-from tiphys.devcluster.metadata import metadata_causes, update_causes
+from tiphys.devcluster.metadata import decoded_metadata, metadata_causes, update_causes
 from tiphys.devcluster.sources import wire_time
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def prepare_create(manifest: Manifest, write: Admission, namespace: str) -> None
     """
     resource = write.resource
     _check_type(manifest, write)
-    metadata = manifest.setdefault("metadata", {})
+    metadata = manifest["metadata"] = decoded_metadata(manifest.get("metadata"), write)
     _place(metadata, write, namespace)
     if metadata.get("resourceVersion"):
         raise StatusError(500, "resourceVersion should not be set on objects to be created", details={})
@@ -35,7 +35,7 @@ def prepare_create(manifest: Manifest, write: Admission, namespace: str) -> None
     generated = not metadata.get("name") and bool(metadata.get("generateName"))
     if generated:
         metadata["name"] = metadata["generateName"][:_MAX_GENERATED_BASE] + write.names.suffix()
-    given = metadata.pop("managedFields", None)
+    metadata.pop("managedFields", None)
     _tidy(metadata)
     if resource.namespaced:
         _check_namespace(metadata, write)
@@ -45,11 +45,10 @@ def prepare_create(manifest: Manifest, write: Admission, namespace: str) -> None
     if rules.counts_generations:
         metadata["generation"] = 1
     rules.admit(manifest, write)
-    causes = metadata_causes(manifest, rules.name_format, generated=generated)
-    causes = [*rules.metadata_causes(causes), *rules.validate(manifest, write)]
+    _settle_unknown_fields(write)
+    causes = [*metadata_causes(manifest, rules.name_format, generated=generated), *rules.validate(manifest, write)]
     if causes:
-        raise invalid(resource.group, resource.kind, metadata.get("name") or "", causes)
-    del given
+        raise invalid(resource.group, resource.kind, metadata.get("name") or "", rules.verdict(causes, write))
     managed.record_create(manifest, write)
 
 
@@ -65,7 +64,8 @@ def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> N
     if old is None:
         raise not_found(resource, "")
     _check_type(manifest, write)
-    metadata, before = manifest.setdefault("metadata", {}), old["metadata"]
+    metadata, before = decoded_metadata(manifest.get("metadata"), write), old["metadata"]
+    manifest["metadata"] = metadata
     name = metadata.get("name")
     if name != before["name"]:
         raise (
@@ -84,16 +84,30 @@ def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> N
     metadata.pop("selfLink", None)
     metadata["resourceVersion"] = before["resourceVersion"]
     given = metadata.pop("managedFields", None)
-    _tidy(metadata)
     rules = resource.rules
     rules.admit(manifest, write)
     _keep_the_other_half(manifest, old, write)
+    metadata = manifest["metadata"]
+    _tidy(metadata)
     if rules.counts_generations and not write.subresource_is_status and rules.changed(manifest, old):
         metadata["generation"] = before.get("generation", 0) + 1
-    causes = [*rules.metadata_causes(update_causes(metadata, before)), *rules.validate(manifest, write)]
+    _settle_unknown_fields(write)
+    causes = [*update_causes(metadata, before), *rules.validate(manifest, write)]
     if causes:
-        raise invalid(resource.group, resource.kind, before["name"], causes)
+        raise invalid(resource.group, resource.kind, before["name"], rules.verdict(causes, write))
     managed.record_update(manifest, write, reset=given == [] or given == [{}])
+
+
+def _settle_unknown_fields(write: Admission) -> None:
+    """Unknown fields are gone already; say so as loudly as the client asked for."""
+    if not write.unknown_fields or write.field_validation == "Ignore":
+        return
+    said = [f'unknown field "{path}"' for path in write.unknown_fields]
+    if write.field_validation == "Strict":
+        resource = write.resource
+        message = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: '
+        raise bad_request(message + ", ".join(said))
+    write.warnings.extend(said)
 
 
 def no_change(manifest: Manifest, old: Manifest) -> bool:
