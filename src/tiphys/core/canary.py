@@ -1,0 +1,275 @@
+"""What is the next move of a canary rollout?"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import msgspec
+
+from tiphys.api import names, words
+from tiphys.api.meta import whole_seconds, wire_time
+from tiphys.api.rollout import CanaryStrategy
+from tiphys.api.status import CanaryStatus, RolloutStatus
+from tiphys.api.workloads import ReplicaSet
+from tiphys.core.actions import Action, Because, CreateReplicaSet, Event, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
+from tiphys.core.intent import Role, TrafficIntent
+from tiphys.core.observed import Observed, Verification
+from tiphys.core.progress import Progress, progress
+from tiphys.core.report import Facts, Report, report, timed_out
+from tiphys.core.revisions import create_new, forget_old, new_annotations, note_revision
+from tiphys.core.selectors import exchange_pods, point_services
+from tiphys.core.situation import Situation, situation
+from tiphys.core.sizes import Sizing, size_all
+from tiphys.core.slots import Slots
+from tiphys.core.weights import grant_weight, look_behind
+from tiphys.core.wish import build_wish, recorded_weights
+
+
+def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
+    """
+    Decide the next move of a canary rollout.
+
+    Each line answers one question from *seen* and from the answers above it.
+    """
+    now = situation(seen, canary)
+    routing = _route(now)
+    sizings = size_all(now, now.slots, granted=routing.granted)
+    step = progress(now, now.slots, routing.wish)
+    resizing = _resize(now, sizings)
+    draft = _draft(now, step, routing)
+    create = None if now.revisions.new is not None else create_new(seen, now.revisions, now.replicas)
+    told = _report(now, step, draft, created="" if create is None else create.name)
+    return Plan(
+        actions=_ordered(now, create, routing, resizing),
+        status=told.status,
+        events=(*now.position.events, *step.events, *told.events, *_promotion_event(now, step)),
+        because=tuple(because for because in (routing.because, *step.because, *(sizing.because for sizing in sizings)) if because),
+        wake_at=_soonest((step.wake_at, told.wake_at, *(_deadline(sizing) for sizing in sizings))),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Routing:
+    """The traffic's part of the answer: the complete wish, what of it has to be written, which Services move."""
+
+    granted: int
+    wish: TrafficIntent | None = None
+    write: RouteTraffic | None = None
+    moves: tuple[SwitchService, ...] = ()
+    because: Because | None = None
+
+
+def _route(now: Situation) -> Routing:
+    """Answer where the traffic goes: granted weight, pods behind each backend, complete wish."""
+    slots = now.slots
+    if slots is None:
+        return Routing(granted=0, moves=() if now.seen.router is not None else point_services(now))
+    behind = look_behind(now, slots)
+    grant = grant_weight(now, slots, behind)
+    exchange = exchange_pods(now, slots, weight=grant.weight)
+    wish = build_wish(now, slots, behind, weight=grant.weight, exchange=exchange)
+    nobody = behind.stable == 0 and behind.canary == 0 and not _only_pods_change(slots, wish)
+    write = None if nobody or slots.routed.says(wish) else RouteTraffic(wish=wish, event=_weight_event(now, wish))
+    return Routing(granted=grant.weight, wish=wish, write=write, moves=exchange.moves, because=grant.because)
+
+
+def _only_pods_change(slots: Slots, wish: TrafficIntent) -> bool:
+    """Whether the wish leaves every weight and route as it stands: then it harms nobody while no pod answers."""
+    return (
+        slots.routed.uniform
+        and slots.routed.canary == wish.weight(Role.CANARY)
+        and slots.routed.stable == wish.weight(Role.STABLE)
+        and slots.routed.header_routes == wish.header_routes
+        and slots.routed.mirrors == wish.mirrors
+    )
+
+
+def _weight_event(now: Situation, wish: TrafficIntent) -> Event | None:
+    recorded = now.seen.rollout.status.canary.weights
+    before = None if recorded is None else recorded.canary.weight
+    after = wish.weight(Role.CANARY)
+    if before == after:
+        return None
+    return Event(reason=words.Reason.TRAFFIC_WEIGHT_UPDATED, message=words.weight_updated(after, before))
+
+
+def _ordered(now: Situation, create: CreateReplicaSet | None, routing: Routing, resizing: Sequence[UpdateReplicaSet]) -> tuple[Action, ...]:
+    """Put pods first, then selectors, then routes, then what may shrink: each leaves the cluster serving if the next one fails."""
+    note = note_revision(now.seen, now.revisions)
+    growing = [action for action in resizing if action.replicas is not None and action.replicas > action.before]
+    rest = [action for action in resizing if action not in growing]
+    ordered = (create, note, *growing, *routing.moves, routing.write, *rest, *forget_old(now.seen, now.revisions))
+    return tuple(action for action in ordered if action is not None)
+
+
+def _resize(now: Situation, sizings: Sequence[Sizing]) -> list[UpdateReplicaSet]:
+    """Fold size, deadline, annotations and minReadySeconds of each ReplicaSet into at most one write."""
+    by_name = {sizing.name: sizing for sizing in sizings}
+    writes: list[UpdateReplicaSet] = []
+    for rs in now.revisions.all:
+        sizing = by_name.get(rs.metadata.name, Sizing(name=rs.metadata.name, pods=rs.spec.replicas))
+        write = _write(now, rs, sizing)
+        if write is not None:
+            writes.append(write)
+    return writes
+
+
+def _write(now: Situation, rs: ReplicaSet, sizing: Sizing) -> UpdateReplicaSet | None:
+    annotations: dict[str, str | None] = {}
+    revisions = now.revisions
+    if rs is revisions.new:
+        annotations.update(new_annotations(now.seen, revisions))
+    resized = sizing.pods != rs.spec.replicas
+    current = rs is revisions.new or rs is revisions.stable
+    if (current or resized) and names.desired_replicas(rs.metadata.annotations) != now.replicas:
+        annotations[names.DESIRED_REPLICAS] = str(now.replicas)
+    if sizing.deadline is not None:
+        annotations[names.SCALE_DOWN_DEADLINE] = wire_time(sizing.deadline)
+    elif sizing.clear and names.SCALE_DOWN_DEADLINE in rs.metadata.annotations:
+        annotations[names.SCALE_DOWN_DEADLINE] = None
+    wanted_ready = now.seen.rollout.spec.min_ready_seconds
+    ready_changed = rs is revisions.new and rs.spec.min_ready_seconds != wanted_ready
+    if not (annotations or resized or ready_changed):
+        return None
+    return UpdateReplicaSet(
+        name=rs.metadata.name,
+        before=rs.spec.replicas,
+        replicas=sizing.pods if resized else None,
+        annotations=annotations,
+        min_ready_seconds=wanted_ready if ready_changed else None,
+        event=_scaled_event(now, rs, sizing) if resized else None,
+    )
+
+
+def _scaled_event(now: Situation, rs: ReplicaSet, sizing: Sizing) -> Event:
+    revision = now.revisions.revision if rs is now.revisions.new else names.revision(rs.metadata.annotations)
+    message = words.scaled(rs.metadata.name, revision, before=rs.spec.replicas, after=sizing.pods)
+    return Event(reason=words.Reason.SCALING_REPLICA_SET, message=message)
+
+
+def _draft(now: Situation, step: Progress, routing: Routing) -> RolloutStatus:
+    """Write down everything of the new status that is not a condition, a phase or a duration."""
+    stored, revisions, position = now.seen.rollout.status, now.revisions, now.position
+    everything = revisions.all
+    replicas = sum(rs.status.replicas for rs in everything)
+    new = revisions.new
+    selector = now.seen.rollout.spec.selector
+    return RolloutStatus(
+        abort=position.aborted,
+        aborted_at=(stored.aborted_at or whole_seconds(now.seen.now)) if position.aborted else None,
+        alb=stored.alb,
+        albs=stored.albs,
+        available_replicas=sum(rs.status.available_replicas for rs in everything),
+        canary=_canary_status(now, stored.canary, routing),
+        collision_count=stored.collision_count,
+        controller_pause=step.controller_pause,
+        current_pod_hash=revisions.pod_hash,
+        current_step_hash=now.seen.steps_hash,
+        current_step_index=_index(now, step),
+        hpa_replicas=replicas,
+        observed_generation=str(now.seen.rollout.metadata.generation),
+        pause_conditions=step.pauses,
+        promote_full=position.promote_full and not step.promoted,
+        ready_replicas=sum(rs.status.ready_replicas for rs in everything),
+        replicas=replicas,
+        restarted_at=stored.restarted_at,
+        selector=selector.text() if selector is not None else "",
+        stable_rs=revisions.pod_hash if step.promoted else revisions.stable_hash,
+        updated_replicas=new.status.replicas if new is not None else 0,
+        workload_observed_generation=stored.workload_observed_generation,
+        conditions=stored.conditions,
+        duration=stored.duration,
+    )
+
+
+def _index(now: Situation, step: Progress) -> int | None:
+    if not now.position.steps:
+        return None
+    if now.position.aborted:
+        return 0
+    return len(now.position.steps) if now.position.promoted or step.promoted else step.index
+
+
+def _canary_status(now: Situation, stored: CanaryStatus, routing: Routing) -> CanaryStatus:
+    if now.seen.router is None:
+        return msgspec.structs.replace(stored, weights=None)
+    if routing.wish is None:
+        return stored
+    known = {Verification.YES: True, Verification.NOT_YET: False, Verification.CANNOT_KNOW: None}[now.seen.router.verified]
+    verified = known if routing.write is None else None
+    return msgspec.structs.replace(stored, weights=recorded_weights(now, routing.wish, verified=verified))
+
+
+def _report(now: Situation, step: Progress, draft: RolloutStatus, *, created: str) -> Report:
+    facts = Facts(
+        now=now.seen.now,
+        rollout=now.seen.rollout,
+        draft=draft,
+        new=now.revisions.new,
+        revision=now.revisions.revision,
+        replica_sets=now.revisions.all,
+        routed=now.routed,
+        indefinite=_indefinite(now, step),
+        created=created,
+        found=now.revisions.new is not None,
+        completion=_completion(now, step),
+        attempt_started=now.position.started,
+    )
+    in_flight = now.forward and not step.promoted
+    if not (in_flight and now.seen.rollout.spec.progress_deadline_abort and timed_out(facts)):
+        return report(facts)
+    return report(replace(facts, draft=_abort(now, draft), abort_cause=_timeout_text(now), completion="Aborted"))
+
+
+def _abort(now: Situation, draft: RolloutStatus) -> RolloutStatus:
+    return msgspec.structs.replace(
+        draft,
+        abort=True,
+        aborted_at=whole_seconds(now.seen.now),
+        current_step_index=0 if now.position.steps else None,
+        pause_conditions=(),
+        controller_pause=False,
+        promote_full=False,
+    )
+
+
+def _timeout_text(now: Situation) -> str:
+    new = now.revisions.new
+    if new is None:
+        return words.timed_out("Rollout", now.seen.rollout.metadata.name)
+    return words.timed_out("ReplicaSet", new.metadata.name)
+
+
+def _indefinite(now: Situation, step: Progress) -> bool:
+    """Whether the step being executed waits for people or clocks, so that no deadline counts (lifecycle 8.2)."""
+    current = now.position.step
+    if current is None or step.promoted:
+        return False
+    return current.pause is not None or current.experiment is not None or current.analysis is not None
+
+
+def _completion(now: Situation, step: Progress) -> str:
+    """Name how this attempt ends in this pass (lifecycle 2.6), or nothing while it goes on."""
+    position, stored = now.position, now.seen.rollout.status
+    if step.promoted:
+        return "FastPromoted" if position.promote_full else "Promoted"
+    if position.aborted and stored.aborted_at is None:
+        return "Aborted"
+    if position.promoted and stored.current_pod_hash != now.revisions.pod_hash:
+        return "FastRolledBack"
+    return "Superseded" if position.superseded else ""
+
+
+def _promotion_event(now: Situation, step: Progress) -> tuple[Event, ...]:
+    if not step.promoted:
+        return ()
+    message = words.completed(now.revisions.revision, now.revisions.pod_hash, step.why_promoted)
+    return (Event(reason=words.Reason.ROLLOUT_COMPLETED, message=message),)
+
+
+def _soonest(times: tuple[datetime | None, ...]) -> datetime | None:
+    return min((time for time in times if time is not None), default=None)
+
+
+def _deadline(sizing: Sizing) -> datetime | None:
+    return sizing.because.look_at if sizing.because is not None else None

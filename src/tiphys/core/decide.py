@@ -1,0 +1,60 @@
+"""Given this picture, what should happen next, and why?"""
+
+from tiphys.api.errors import SpecError
+from tiphys.core.actions import Because, Plan, RouteTraffic, UpdateRollout, Why
+from tiphys.core.canary import decide_canary
+from tiphys.core.intent import Role
+from tiphys.core.observed import Observed
+from tiphys.core.report import invalid
+from tiphys.core.selectors import Exchange
+from tiphys.core.situation import situation
+from tiphys.core.supported import unsupported_parts
+from tiphys.core.weights import look_behind
+from tiphys.core.wish import build_wish
+
+
+def decide(seen: Observed) -> Plan:
+    """
+    Decide the next move of a Rollout; every wait is named.
+
+    An object on its way out is left alone: what it owned goes by owner references (lifecycle 0.1).
+    """
+    rollout = seen.rollout
+    if rollout.metadata.deletion_timestamp is not None:
+        return Plan(actions=(), status=rollout.status)
+    problems = (*seen.problems, *unsupported_parts(rollout))
+    canary = rollout.spec.strategy.canary
+    if problems or canary is None:
+        return _decide_invalid(seen, problems)
+    if rollout.spec.replicas is None:
+        return Plan(actions=(UpdateRollout(replicas=1),), status=rollout.status)
+    return decide_canary(seen, canary)
+
+
+def _decide_invalid(seen: Observed, problems: tuple[SpecError, ...]) -> Plan:
+    """While the spec is invalid nothing moves forward; the way back stays open (lifecycle 1.8)."""
+    told = invalid(seen.rollout, problems, seen.now)
+    name = f"Rollout {seen.rollout.metadata.name}"
+    because = tuple(Because(why=Why.INVALID_SPEC, object=name, wanted=error.wanted, found=str(error.found)) for error in problems)
+    retreat = _retreat(seen)
+    return Plan(
+        actions=() if retreat is None else (retreat,), status=told.status, events=told.events, because=because, wake_at=told.wake_at
+    )
+
+
+def _retreat(seen: Observed) -> RouteTraffic | None:
+    """Take weight and routes from a canary that is aborted or has nobody left, if stable can answer."""
+    canary = seen.rollout.spec.strategy.canary
+    if canary is None or canary.traffic_routing is None:
+        return None
+    now = situation(seen, canary)
+    if now.slots is None or not now.revisions.stable_hash:
+        return None
+    behind = look_behind(now, now.slots)
+    lost = behind.canary == 0 or now.position.aborted
+    routed = now.slots.routed
+    if not lost or behind.stable == 0 or not (routed.canary or routed.header_routes or routed.mirrors):
+        return None
+    exchange = Exchange(stable=now.slots.stable.holds, canary=now.slots.canary.holds)
+    wish = build_wish(now, now.slots, behind, weight=0, exchange=exchange)
+    return RouteTraffic(wish=wish) if wish.weight(Role.CANARY) == 0 and not wish.header_routes and not wish.mirrors else None

@@ -1,0 +1,105 @@
+"""Which hash should each Service (and subset) select?"""
+
+from dataclasses import dataclass
+
+from tiphys.api import words
+from tiphys.api.workloads import ReplicaSet
+from tiphys.core.actions import Event, SwitchService
+from tiphys.core.intent import Role
+from tiphys.core.revisions import hash_of
+from tiphys.core.situation import Situation, available
+from tiphys.core.slots import Slot, Slots, anybody_behind, find_service, is_managed, selects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """The hash each backend selects after this pass; nothing where it stays unselected."""
+
+    stable: str | None
+    canary: str | None
+    moves: tuple[SwitchService, ...] = ()
+
+
+def exchange_pods(now: Situation, slots: Slots, *, weight: int) -> Exchange:
+    """
+    Decide which pods are behind each backend when the canary is given *weight* (S4).
+
+    The pods behind a backend change only while it carries nothing, in the confirmed wish and in the new one.
+    """
+    targets = ((slots.stable, stable_target(now), now.maximum - weight), (slots.canary, canary_target(now), weight))
+    held: list[str | None] = []
+    moves: list[SwitchService] = []
+    for slot, target, given in targets:
+        selected = _next(now, slots, slot, target, given=given)
+        held.append(selected)
+        move = _move(now, slot.service, selected) if target is not None and selected == hash_of(target) else None
+        if move is not None:
+            moves.append(move)
+    return Exchange(stable=held[0], canary=held[1], moves=tuple(moves))
+
+
+def stable_target(now: Situation) -> ReplicaSet | None:
+    """Name the ReplicaSet that belongs behind the stable backend: before a first stable version, the only one there is."""
+    return now.revisions.new if now.position.fresh else now.revisions.stable
+
+
+def canary_target(now: Situation) -> ReplicaSet | None:
+    """Name the ReplicaSet that belongs behind the canary backend: while aborted the stable one (traffic-routing 2.3)."""
+    return now.revisions.stable if now.position.aborted else now.revisions.new
+
+
+def _next(now: Situation, slots: Slots, slot: Slot, target: ReplicaSet | None, *, given: int) -> str | None:
+    if target is None or slot.holds == hash_of(target):
+        return slot.holds
+    return hash_of(target) if _may_exchange(now, slots, slot, target, given=given) else slot.holds
+
+
+def _may_exchange(now: Situation, slots: Slots, slot: Slot, target: ReplicaSet, *, given: int) -> bool:
+    if slot.holds is None or available(target) < 1:
+        return False
+    if (not slot.holds or not slot.managed) and not fully_available(target):
+        return False
+    if given == 0 and slots.drained(slot):
+        return True
+    if not slot.holds:
+        return slot.role is Role.STABLE
+    return not anybody_behind(now.seen, slot)
+
+
+def fully_available(replica_set: ReplicaSet) -> bool:
+    """Tell whether every wanted pod is there, and at least one (traffic-routing 2.2)."""
+    return replica_set.spec.replicas > 0 and replica_set.status.available_replicas >= replica_set.spec.replicas
+
+
+def point_services(now: Situation) -> tuple[SwitchService, ...]:
+    """Point the Services of a canary that no router steers (lifecycle 4; S4 cut-over by selector)."""
+    targets = ((now.canary.stable_service, stable_target(now)), (now.canary.canary_service, canary_target(now)))
+    moves: list[SwitchService] = []
+    for service, target in targets:
+        found = find_service(now.seen, service)
+        if found is None or target is None:
+            continue
+        held = selects(found)
+        forward = service == now.canary.stable_service and now.position.promoted and held != ""
+        need = now.replicas if forward else 1
+        settled = held == hash_of(target) or (
+            available(target) >= max(need, 1) and ((held and is_managed(found)) or fully_available(target))
+        )
+        move = _move(now, service, hash_of(target)) if settled else None
+        if move is not None:
+            moves.append(move)
+    return tuple(moves)
+
+
+def _move(now: Situation, service: str, pod_hash: str) -> SwitchService | None:
+    """Order the patch that is missing: selector, annotation, or both; nothing when both are there."""
+    found = find_service(now.seen, service)
+    if found is None:
+        return None
+    before = selects(found)
+    managed = is_managed(found)
+    if before == pod_hash and managed:
+        return None
+    message = words.switched(service, before=before, after=pod_hash)
+    event = Event(reason=words.Reason.SWITCH_SERVICE, message=message) if before != pod_hash else None
+    return SwitchService(name=service, before=before, pod_hash=pod_hash, annotate=not managed, event=event)

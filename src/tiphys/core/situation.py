@@ -1,0 +1,118 @@
+"""What do all questions about a canary share?"""
+
+import math
+from dataclasses import dataclass
+
+from tiphys.api.rollout import CanaryStrategy, ReplicaProgressThreshold
+from tiphys.api.workloads import ReplicaSet
+from tiphys.core.observed import Observed
+from tiphys.core.position import Position, find_position, scale_in_force, stepped_weight
+from tiphys.core.revisions import Revisions, find_revisions
+from tiphys.core.routed_counts import canary_pods, floor_ha
+from tiphys.core.slots import Slots, find_slots
+
+DEFAULT_MAXIMUM = 100
+DEFAULT_DELAY_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """The picture with the first questions answered: who is who, where we are, what is routed now."""
+
+    seen: Observed
+    canary: CanaryStrategy
+    revisions: Revisions
+    position: Position
+    slots: Slots | None
+    replicas: int
+    maximum: int
+
+    @property
+    def routed(self) -> bool:
+        """Whether `trafficRouting` is present (even empty): then section 5 of the lifecycle reference sizes the ReplicaSets."""
+        return self.canary.traffic_routing is not None
+
+    @property
+    def forward(self) -> bool:
+        """Whether an update is on its way: neither aborted nor promoted nor before a first stable version."""
+        position = self.position
+        return not (position.promoted or position.fresh or position.aborted)
+
+
+def situation(seen: Observed, canary: CanaryStrategy) -> Situation:
+    """Answer the first questions of a canary pass."""
+    revisions = find_revisions(seen)
+    routing = canary.traffic_routing
+    replicas = seen.rollout.spec.replicas
+    return Situation(
+        seen=seen,
+        canary=canary,
+        revisions=revisions,
+        position=find_position(seen, canary, revisions),
+        slots=find_slots(seen, canary),
+        replicas=1 if replicas is None else replicas,
+        maximum=routing.max_traffic_weight or DEFAULT_MAXIMUM if routing is not None else DEFAULT_MAXIMUM,
+    )
+
+
+def asked_weight(now: Situation) -> int:
+    """
+    Give the canary weight that the steps (and people) ask for (S0).
+
+    Promoted, aborted or before a first stable version nothing is asked for: stable rests at the maximum.
+    """
+    if not now.forward:
+        return 0
+    if now.position.promote_full:
+        return now.maximum
+    return stepped_weight(now.position.steps, now.position.index, maximum=now.maximum)
+
+
+def explicit_scale(now: Situation) -> int | None:
+    """Give the canary size (pods) that a `setCanaryScale` in force asks for, or nothing."""
+    if not now.routed or not now.forward or now.position.promote_full:
+        return None
+    scale = scale_in_force(now.position.steps, now.position.index)
+    if scale is None:
+        return None
+    if scale.replicas is not None:
+        return scale.replicas
+    return _pods(now, scale.weight or 0)
+
+
+def _pods(now: Situation, weight: int) -> int:
+    pods = canary_pods(weight, now.replicas, now.maximum)
+    return floor_ha(pods, replicas=now.replicas, minimum=now.canary.min_pods_per_replica_set)
+
+
+def canary_size(now: Situation) -> int:
+    """Give the pods that the replica rules want of the canary at this position, with traffic routing (lifecycle 5.1)."""
+    explicit = explicit_scale(now)
+    if explicit is not None:
+        return explicit
+    return _pods(now, asked_weight(now))
+
+
+def available(replica_set: ReplicaSet | None) -> int:
+    """Count the available pods that the wanted size will keep."""
+    if replica_set is None:
+        return 0
+    return min(replica_set.status.available_replicas, replica_set.spec.replicas)
+
+
+def enough(threshold: ReplicaProgressThreshold | None, *, wanted: int, have: int) -> bool:
+    """Tell whether *have* available pods of *wanted* let the step go on (lifecycle 6.3)."""
+    if threshold is None or threshold.value < 0:
+        return have >= wanted
+    if threshold.type == "Pods":
+        return have >= threshold.value
+    return wanted == 0 or have / wanted * 100 >= threshold.value - 1e-10
+
+
+def needed_of(threshold: ReplicaProgressThreshold | None, wanted: int) -> int:
+    """Give the smallest count of pods that is *enough* of *wanted*."""
+    if threshold is None or threshold.value < 0:
+        return wanted
+    if threshold.type == "Pods":
+        return min(threshold.value, wanted)
+    return math.ceil(wanted * threshold.value / 100 - 1e-10)

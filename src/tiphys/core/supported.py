@@ -1,0 +1,41 @@
+"""What does this version refuse, because it would otherwise skip it silently?"""
+
+from tiphys.api.errors import SpecError
+from tiphys.api.rollout import CanaryStrategy, Rollout, Step
+
+_CANARY = "spec.strategy.canary"
+_WANTED = "absent: this version of Tiphys does not carry it out yet"
+
+
+def unsupported_parts(rollout: Rollout) -> tuple[SpecError, ...]:
+    """Name every part of the spec that this version cannot carry out: refused, never skipped."""
+    spec = rollout.spec
+    found = [
+        ("spec.workloadRef", spec.workload_ref is not None),
+        ("spec.restartAt", spec.restart_at is not None and spec.restart_at != rollout.status.restarted_at),
+        ("spec.rollbackWindow", spec.rollback_window is not None and spec.rollback_window.revisions > 0),
+        ("spec.strategy.blueGreen", spec.strategy.blue_green is not None and spec.strategy.canary is None),
+    ]
+    if spec.strategy.canary is not None:
+        found += _canary(spec.strategy.canary)
+    return tuple(SpecError(field=field, found="set", wanted=_WANTED) for field, present in found if present)
+
+
+def _canary(canary: CanaryStrategy) -> list[tuple[str, bool]]:
+    metadata = (canary.canary_metadata, canary.stable_metadata)
+    parts = [
+        (f"{_CANARY}.analysis", canary.analysis is not None and bool(canary.analysis.templates)),
+        (f"{_CANARY}.dynamicStableScale", canary.dynamic_stable_scale),
+        (f"{_CANARY}.pingPong", canary.ping_pong is not None),
+        (f"{_CANARY}.antiAffinity", canary.anti_affinity is not None),
+        (f"{_CANARY}.canaryMetadata", metadata[0] is not None),
+        (f"{_CANARY}.stableMetadata", metadata[1] is not None),
+    ]
+    for index, step in enumerate(canary.steps):
+        parts += [(f"{_CANARY}.steps[{index}].{key}", True) for key in _step(step)]
+    return parts
+
+
+def _step(step: Step) -> list[str]:
+    keys = {"experiment": step.experiment, "analysis": step.analysis, "plugin": step.plugin}
+    return [key for key, value in keys.items() if value is not None]
