@@ -75,11 +75,14 @@ class HeaderRoute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestMatch:
-    """Conditions on one request; all that are given must hold."""
+    """Conditions on one request; all that are given must hold. Headers stand sorted by name: route objects keep them in a map."""
 
     method: TextMatch | None = None
     path: TextMatch | None = None
     headers: tuple[HeaderMatch, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "headers", tuple(sorted(self.headers, key=lambda match: match.header)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

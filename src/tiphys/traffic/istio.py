@@ -1,0 +1,296 @@
+"""How does Istio say this traffic wish? (Traffic-routing reference 4.1.)"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Final
+
+from tiphys.api.errors import SpecError
+from tiphys.api.meta import Manifest
+from tiphys.api.rollout import CanaryStrategy, IstioDestinationRule, IstioRouting, IstioVirtualService, Rollout
+from tiphys.core.intent import Feature, Role, Routed, TrafficIntent
+from tiphys.core.observed import Verification
+from tiphys.traffic import istio_rules
+from tiphys.traffic.istio_hosts import Sides, recorded_experiments
+from tiphys.traffic.istio_services import VirtualService, said, take_apart, warnings, written
+from tiphys.traffic.istio_weights import wished_experiments
+from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
+from tiphys.traffic.settings import Settings
+from tiphys.traffic.together import combine
+
+GROUP: Final = "networking.istio.io"
+SUPPORTS: Final = frozenset(Feature)
+
+_FIELD: Final = "spec.strategy.canary.trafficRouting.istio"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One VirtualService: *spec* says which of its entries are meant, *field* is the field of the Rollout that names it."""
+
+    ref: Ref
+    field: str
+    spec: IstioVirtualService
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IstioRouter:
+    """
+    VirtualServices that split by host or, with a DestinationRule, by subset.
+
+    *canary* and *stable* are the Services by role as the status has it; a wish brings its own. *needs_http* says that the steps
+    set header or mirror routes. *malformed* is what is wrong with the Rollout's own `istio` block.
+    """
+
+    rollout: str
+    namespace: str
+    canary: str
+    stable: str
+    targets: tuple[Target, ...]
+    rule: IstioDestinationRule | None = None
+    managed: tuple[str, ...] = ()
+    maximum: int = 100
+    needs_http: bool = False
+    inherit: bool = False
+    malformed: tuple[SpecError, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name the product."""
+        return "istio"
+
+    @property
+    def supports(self) -> frozenset[Feature]:
+        """Say what Istio can do; subsets stand for Services only where a DestinationRule names them."""
+        return SUPPORTS if self.rule is not None else SUPPORTS - {Feature.SUBSETS}
+
+    def reads(self) -> Sequence[Ref]:
+        """Name the VirtualServices and the DestinationRule."""
+        return [*(target.ref for target in self.targets), *([self._rule_ref] if self.rule is not None else [])]
+
+    def problems(self, found: Mapping[Ref, Manifest]) -> Sequence[SpecError]:
+        """Tell everything that is wrong with, or missing from, the objects."""
+        problems = [*self.malformed, *self._rule_problems(found)]
+        for target in self.targets:
+            try:
+                service = self._taken_apart(target, found, self._sides(None), self.managed)
+            except SpecError as error:
+                problems.append(error)
+                continue
+            if self.needs_http and service.first_http() is None:
+                problems.append(_wrong(target, "the steps set header or mirror routes, which need an http entry that carries the weights"))
+        return problems
+
+    def routed(self, found: Mapping[Ref, Manifest]) -> Routed | None:
+        """Read what the objects say now, or nothing where that cannot be told."""
+        try:
+            services = [self._taken_apart(target, found, self._sides(None), self.managed) for target in self.targets]
+            together = combine([answer for service in services for answer in said(service, self.managed, self.maximum)])
+            if together is None or self.rule is None:
+                return together
+            rule = self._found_rule(found, self.rule)
+            return replace(
+                together,
+                canary_hash=istio_rules.selected_hash(rule, self.rule.canary_subset_name),
+                stable_hash=istio_rules.selected_hash(rule, self.rule.stable_subset_name),
+            )
+        except SpecError:
+            return None
+
+    def render(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Rendered:
+        """
+        Give the objects that say *wish*.
+
+        Raises:
+            SpecError: an object is missing or cannot express the wish.
+
+        """
+        if self.malformed:
+            raise self.malformed[0]
+        apply: dict[Ref, Manifest] = {}
+        told: list[str] = []
+        for target in self.targets:
+            service = self._taken_apart(target, found, self._sides(wish), wish.managed)
+            with _about(target):
+                apply[target.ref] = written(service, wish)
+                told += [f"{target.ref}: {warning}" for warning in warnings(service, wish)]
+        if self.rule is not None:
+            rule = self._found_rule(found, self.rule)
+            with _about_rule(self.rule, self._rule_ref):
+                apply[self._rule_ref] = istio_rules.selecting(rule, _hashes(self.rule, wish), rollout=self.rollout)
+        return Rendered(apply=apply, warnings=tuple(told))
+
+    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
+        """Ask nothing: no part of Istio tells which routes its proxies use."""
+        return ()
+
+    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:  # noqa: ARG002  the protocol's argument
+        """Say that nobody can know."""
+        return Confirmation(verified=Verification.CANNOT_KNOW, detail="Istio does not tell which routes its proxies use")
+
+    @property
+    def _rule_ref(self) -> Ref:
+        name = "" if self.rule is None else self.rule.name
+        return Ref(group=GROUP, kind="DestinationRule", namespace=self.namespace, name=name)
+
+    def _sides(self, wish: TrafficIntent | None) -> Sides:
+        """Say how destinations are told apart; the roles of *wish* come before those of the status."""
+        wished = dict.fromkeys(Role, "")
+        if wish is not None:
+            wished |= {backend.role: backend.service for backend in wish.backends if backend.role is not Role.EXPERIMENT}
+        stable = wished[Role.STABLE] or self.stable
+        return Sides(
+            rollout=self.rollout,
+            namespace=self.namespace,
+            canary=wished[Role.CANARY] or (self.stable if stable == self.canary else self.canary),
+            stable=stable,
+            rule=self.rule,
+            wanted=frozenset() if wish is None else frozenset(wished_experiments(wish)),
+        )
+
+    def _taken_apart(self, target: Target, found: Mapping[Ref, Manifest], sides: Sides, managed: Sequence[str]) -> VirtualService:
+        manifest = found.get(target.ref)
+        if manifest is None:
+            raise SpecError(field=target.field, found=target.spec.name, wanted=f"must name an existing VirtualService ({target.ref})")
+        with _about(target):
+            known = replace(sides, recorded=recorded_experiments(manifest), rule_host=self._rule_host(found))
+            away = target.ref.namespace != self.namespace
+            return take_apart(manifest, target.spec, managed, known, inherit=self.inherit, away=away)
+
+    def _rule_host(self, found: Mapping[Ref, Manifest]) -> str:
+        """Give the DestinationRule's host, or nothing where it cannot be told; that it must be there is asked elsewhere."""
+        rule = None if self.rule is None else found.get(self._rule_ref)
+        try:
+            return "" if rule is None else istio_rules.host(rule)
+        except SpecError:
+            return ""
+
+    def _found_rule(self, found: Mapping[Ref, Manifest], wanted: IstioDestinationRule) -> Manifest:
+        rule = found.get(self._rule_ref)
+        if rule is None:
+            raise SpecError(
+                field=f"{_FIELD}.destinationRule.name",
+                found=wanted.name,
+                wanted=f"must name an existing DestinationRule ({self._rule_ref})",
+            )
+        return rule
+
+    def _rule_problems(self, found: Mapping[Ref, Manifest]) -> list[SpecError]:
+        if self.rule is None:
+            return []
+        problems: list[SpecError] = []
+        try:
+            rule = self._found_rule(found, self.rule)
+            with _about_rule(self.rule, self._rule_ref):
+                istio_rules.host(rule)
+        except SpecError as error:
+            return [error]
+        for field, subset in (("canarySubsetName", self.rule.canary_subset_name), ("stableSubsetName", self.rule.stable_subset_name)):
+            if not subset:
+                continue
+            try:
+                istio_rules.selected_hash(rule, subset)
+            except SpecError as error:
+                problems.append(SpecError(field=f"{_FIELD}.destinationRule.{field}", found=subset, wanted=f"{self._rule_ref}: {error}"))
+        return problems
+
+
+def istio_router(rollout: Rollout, settings: Settings) -> IstioRouter:
+    """Give the router for the `istio` block of *rollout*, which must have one; what is wrong with the block is among its problems."""
+    canary = rollout.spec.strategy.canary or CanaryStrategy()
+    routing = canary.traffic_routing
+    if routing is None or routing.istio is None:
+        raise ValueError("a Rollout without an istio block has no Istio router")
+    istio = routing.istio
+    canary_service, stable_service = _services(canary, rollout.status.canary.stable_ping_pong)
+    targets = _targets(istio, rollout.metadata.namespace)
+    return IstioRouter(
+        rollout=rollout.metadata.name,
+        namespace=rollout.metadata.namespace,
+        canary=canary_service,
+        stable=stable_service,
+        targets=tuple(dict.fromkeys(targets)),
+        rule=istio.destination_rule,
+        managed=tuple(dict.fromkeys(route.name for route in routing.managed_routes)),
+        maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,
+        needs_http=any(step.set_header_route or step.set_mirror_route for step in canary.steps),
+        inherit=settings.istio_inherit,
+        malformed=tuple(_malformed(istio, targets)),
+    )
+
+
+def place(name: str, namespace: str) -> Ref:
+    """
+    Read a VirtualService's *name* as written in a Rollout of *namespace*.
+
+    It is `name` or `name.namespace`, with or without `.cluster.local`; a name that has dots itself needs its namespace.
+    """
+    own, dot, where = name.removesuffix(".cluster.local").rpartition(".")
+    return Ref(group=GROUP, kind="VirtualService", namespace=where if dot else namespace, name=own if dot else where)
+
+
+def _services(canary: CanaryStrategy, stable_ping_pong: str) -> tuple[str, str]:
+    """Give the Services of canary and stable; ping-pong counts only where neither is named (traffic-routing reference 2.4)."""
+    if canary.ping_pong is None or canary.canary_service or canary.stable_service:
+        return canary.canary_service, canary.stable_service
+    ping, pong = canary.ping_pong.ping_service, canary.ping_pong.pong_service
+    return (pong, ping) if stable_ping_pong == "ping" else (ping, pong)
+
+
+def _targets(istio: IstioRouting, namespace: str) -> list[Target]:
+    singular = [] if istio.virtual_service is None else [(f"{_FIELD}.virtualService.name", istio.virtual_service)]
+    plural = [(f"{_FIELD}.virtualServices.name", service) for service in istio.virtual_services]
+    return [Target(ref=place(spec.name, namespace), field=field, spec=spec) for field, spec in (*singular, *plural) if spec.name]
+
+
+def _malformed(istio: IstioRouting, targets: Sequence[Target]) -> Iterator[SpecError]:
+    if (istio.virtual_service is None) == (not istio.virtual_services):
+        both = None if istio.virtual_service is None else "both"
+        yield SpecError(field=_FIELD, found=both, wanted="needs exactly one of virtualService and virtualServices")
+    if istio.virtual_service is not None and not istio.virtual_service.name:
+        yield SpecError(field=f"{_FIELD}.virtualService.name", found=None, wanted="needs the name of a VirtualService")
+    if any(not service.name for service in istio.virtual_services):
+        yield SpecError(field=f"{_FIELD}.virtualServices.name", found=None, wanted="needs the name of a VirtualService")
+    refs = [target.ref for target in targets]
+    for target in targets:
+        if refs.count(target.ref) > 1:
+            yield SpecError(field=target.field, found=target.spec.name, wanted="must be listed once")
+            break
+    rule = istio.destination_rule
+    if rule is None:
+        return
+    for field, name in (("name", rule.name), ("canarySubsetName", rule.canary_subset_name), ("stableSubsetName", rule.stable_subset_name)):
+        if not name:
+            yield SpecError(field=f"{_FIELD}.destinationRule.{field}", found=None, wanted="needs a name")
+    if rule.canary_subset_name and rule.canary_subset_name == rule.stable_subset_name:
+        yield SpecError(
+            field=f"{_FIELD}.destinationRule.stableSubsetName", found=rule.stable_subset_name, wanted="must differ from canarySubsetName"
+        )
+
+
+def _hashes(rule: IstioDestinationRule, wish: TrafficIntent) -> dict[str, str]:
+    """Give the hash each subset has to select; without a canary its subset selects by no hash, as at the start."""
+    canary, stable = wish.backend(Role.CANARY), wish.backend(Role.STABLE)
+    hashes = {rule.canary_subset_name: "" if canary is None else canary.pod_hash}
+    return hashes if stable is None else hashes | {rule.stable_subset_name: stable.pod_hash}
+
+
+@contextmanager
+def _about(target: Target) -> Iterator[None]:
+    """Say of an error that it is about the VirtualService *target*."""
+    try:
+        yield
+    except SpecError as error:
+        raise _wrong(target, str(error)) from None
+
+
+@contextmanager
+def _about_rule(rule: IstioDestinationRule, ref: Ref) -> Iterator[None]:
+    try:
+        yield
+    except SpecError as error:
+        raise SpecError(field=f"{_FIELD}.destinationRule.name", found=rule.name, wanted=f"{ref}: {error}") from None
+
+
+def _wrong(target: Target, what: str) -> SpecError:
+    return SpecError(field=target.field, found=target.spec.name, wanted=f"{target.ref}: {what}")

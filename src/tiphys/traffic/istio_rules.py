@@ -1,0 +1,73 @@
+"""Which pods do the subsets of a DestinationRule select, and how is that changed? (Traffic-routing reference 4.1.5.)"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tiphys.api.errors import SpecError
+from tiphys.api.meta import Manifest
+from tiphys.api.names import HASH_LABEL, MANAGED_BY
+from tiphys.traffic.manifests import entries, mapping, text, with_annotation
+
+
+def host(rule: Manifest) -> str:
+    """
+    Give the host that *rule* is about.
+
+    Raises:
+        SpecError: it is malformed.
+
+    """
+    return text(mapping(rule.get("spec"), "spec").get("host"), "spec.host")
+
+
+def selected_hash(rule: Manifest, subset: str) -> str:
+    """
+    Give the pod hash that *subset* of *rule* selects, or the empty text where it does not look at the hash.
+
+    Raises:
+        SpecError: the subset is missing or malformed.
+
+    """
+    index, found = _subset(rule, subset)
+    at = f"spec.subsets[{index}].labels"
+    return text(mapping(found.get("labels"), at).get(HASH_LABEL), f"{at}[{HASH_LABEL}]")
+
+
+def selecting(rule: Manifest, hashes: Mapping[str, str], *, rollout: str) -> Manifest:
+    """
+    Give *rule* with every subset named in *hashes* selecting that hash, marked as managed by *rollout*.
+
+    An empty hash takes the key away. Nothing else in a subset, and no other subset, is touched.
+
+    Raises:
+        SpecError: a subset is missing or malformed.
+
+    """
+    changed: dict[int, Mapping[str, Any]] = {}
+    for name, wanted in hashes.items():
+        index, subset = _subset(rule, name)
+        labels = mapping(subset.get("labels"), f"spec.subsets[{index}].labels")
+        if labels.get(HASH_LABEL, "") == wanted:
+            continue
+        rest = {key: value for key, value in labels.items() if key != HASH_LABEL}
+        changed[index] = _labelled(subset, {**rest, HASH_LABEL: wanted} if wanted else rest)
+    marked = with_annotation(rule, MANAGED_BY, rollout)
+    if not changed:
+        return marked
+    subsets = [changed.get(index, subset) for index, subset in enumerate(rule["spec"]["subsets"])]
+    return {**marked, "spec": {**rule["spec"], "subsets": subsets}}
+
+
+def _labelled(subset: Mapping[str, Any], labels: Mapping[str, Any]) -> Mapping[str, Any]:
+    if labels:
+        return {**subset, "labels": labels}
+    return {key: value for key, value in subset.items() if key != "labels"}
+
+
+def _subset(rule: Manifest, name: str) -> tuple[int, Mapping[str, Any]]:
+    found = entries(mapping(rule.get("spec"), "spec").get("subsets"), "spec.subsets")
+    for index, subset in enumerate(found):
+        if subset.get("name") == name:
+            return index, subset
+    known = ", ".join(str(subset.get("name")) for subset in found)
+    raise SpecError(field="spec.subsets", found=name or None, wanted=f"must be the name of a subset; there are: {known or 'none'}")

@@ -1,0 +1,149 @@
+"""Which routers are there, which ones does a Rollout use, and what does it ask that they cannot do?"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from tiphys.api.errors import SpecError
+from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
+from tiphys.core.intent import Feature
+from tiphys.traffic import istio
+from tiphys.traffic.router import Router
+from tiphys.traffic.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Product:
+    """
+    One line of the table.
+
+    *field* is the key below `trafficRouting`, *spec* its value; *supports* is the most that a router of the product can do (a
+    router's own `supports` says what it can do as configured).
+    """
+
+    name: str
+    field: str
+    spec: Callable[[TrafficRouting], object]
+    router: Callable[[Rollout, Settings], Router]
+    supports: frozenset[Feature]
+
+
+ROUTERS: Final[tuple[Product, ...]] = (
+    Product(name="istio", field="istio", spec=lambda routing: routing.istio, router=istio.istio_router, supports=istio.SUPPORTS),
+)
+"""Every product, in the order in which they are asked (traffic-routing reference 1.3)."""
+
+_FIELDS: Final = ("istio", "nginx", "alb", "smi", "ambassador", "appMesh", "traefik", "apisix")
+
+_ROUTING: Final = "spec.strategy.canary.trafficRouting"
+
+
+def routers_of(rollout: Rollout, *, settings: Settings) -> tuple[Router, ...]:
+    """Give the routers that *rollout* names, in the table's order. Products that the table lacks are told by `unsupported`."""
+    routing = _routing(rollout)
+    if routing is None:
+        return ()
+    return tuple(product.router(rollout, settings) for product in ROUTERS if product.spec(routing) is not None)
+
+
+def unsupported(rollout: Rollout) -> tuple[SpecError, ...]:
+    """Name every product that this version does not have, and every field that asks one of the routers for what it cannot do."""
+    routing = _routing(rollout)
+    if routing is None:
+        return ()
+    needs = tuple(needed(rollout))
+    lacking = (
+        SpecError(field=need.field, found=need.found, wanted=f'the router "{router.name}" cannot do this ({need.words()})')
+        for router in routers_of(rollout, settings=Settings())
+        for need in needs
+        if not need.features & router.supports
+    )
+    return (*_unknown_products(routing), *lacking)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """One field that needs a router to be able to do any of *features*; *found* is what the field says."""
+
+    field: str
+    found: object
+    features: frozenset[Feature]
+
+    def words(self) -> str:
+        """Name what is needed."""
+        return " or ".join(sorted(self.features))
+
+
+def needed(rollout: Rollout) -> Iterator[Need]:
+    """Name what the fields of *rollout* need from each of its routers, besides weights, which all of them have."""
+    canary = rollout.spec.strategy.canary
+    if canary is None or canary.traffic_routing is None:
+        return
+    if canary.ping_pong is not None:
+        yield _need("spec.strategy.pingPong", "pingPong", Feature.PING_PONG)
+    elif not canary.canary_service and not canary.stable_service:
+        yield _need("spec.strategy.stableService", None, Feature.SUBSETS)
+    if canary.traffic_routing.max_traffic_weight not in {None, 100}:
+        yield _need("spec.strategy.trafficRouting.maxTrafficWeight", canary.traffic_routing.max_traffic_weight, Feature.MAX_WEIGHT)
+    for index, step in enumerate(canary.steps):
+        yield from _needs_of(step, f"spec.strategy.steps[{index}]")
+
+
+def _needs_of(step: Step, at: str) -> Iterator[Need]:
+    if step.set_header_route is not None:
+        yield from _header_needs(step.set_header_route, f"{at}.setHeaderRoute")
+    if step.set_mirror_route is not None:
+        yield _need(f"{at}.setMirrorRoute", step.set_mirror_route.name, Feature.MIRROR)
+    if step.experiment is not None:
+        for index, template in enumerate(step.experiment.templates):
+            if template.weight is not None:
+                yield _need(f"{at}.experiment.templates[{index}].weight", template.weight, Feature.EXPERIMENTS)
+
+
+def _header_needs(route: SetHeaderRoute, at: str) -> Iterator[Need]:
+    if not route.match:
+        yield Need(field=at, found=route.name, features=_HEADERS)
+    for index, match in enumerate(route.match):
+        feature = _header_feature(match.header_value)
+        if feature is not None:
+            yield _need(f"{at}.match[{index}]", match.header_name, feature)
+
+
+def _header_feature(value: StringMatch | None) -> Feature | None:
+    """Say what a comparison needs; one that is none at all is validation's business."""
+    if value is None:
+        return None
+    forms = ((value.exact, Feature.HEADER_EXACT), (value.prefix, Feature.HEADER_PREFIX), (value.regex, Feature.HEADER_REGEX))
+    return next((feature for given, feature in forms if given), None)
+
+
+def _need(field: str, found: object, feature: Feature) -> Need:
+    return Need(field=field, found=found, features=frozenset({feature}))
+
+
+def _unknown_products(routing: TrafficRouting) -> Iterator[SpecError]:
+    known = {product.field for product in ROUTERS}
+    values = (
+        routing.istio,
+        routing.nginx,
+        routing.alb,
+        routing.smi,
+        routing.ambassador,
+        routing.app_mesh,
+        routing.traefik,
+        routing.apisix,
+    )
+    named = [field for field, value in zip(_FIELDS, values, strict=True) if value is not None]
+    named += [f"plugins[{name}]" for name in sorted(routing.plugins)]
+    for field in named:
+        if field not in known:
+            wanted = f"this version of Tiphys does not support this router; it supports: {', '.join(sorted(known))}"
+            yield SpecError(field=f"{_ROUTING}.{field}", found=field, wanted=wanted)
+
+
+def _routing(rollout: Rollout) -> TrafficRouting | None:
+    canary: CanaryStrategy | None = rollout.spec.strategy.canary
+    return None if canary is None else canary.traffic_routing
+
+
+_HEADERS: Final = frozenset({Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX})
