@@ -1,4 +1,8 @@
-"""What does a Rollout report? (Lifecycle reference 2.1.)"""
+"""
+What does a Rollout report? (Lifecycle reference 2.1.)
+
+A field with a `default_factory` is required by the schema of the list item or object it stands in, so it is written even when empty.
+"""
 
 from datetime import datetime
 
@@ -10,10 +14,10 @@ from tiphys.api.meta import Wire
 class Condition(Wire, frozen=True):
     """One standing statement about a Rollout."""
 
-    type: str = ""
-    status: str = ""
-    reason: str = ""
-    message: str = ""
+    type: str = msgspec.field(default_factory=str)
+    status: str = msgspec.field(default_factory=str)
+    reason: str = msgspec.field(default_factory=str)
+    message: str = msgspec.field(default_factory=str)
     last_update_time: datetime | None = None
     last_transition_time: datetime | None = None
 
@@ -21,7 +25,7 @@ class Condition(Wire, frozen=True):
 class PauseCondition(Wire, frozen=True):
     """Why the controller waits for a human or a clock, and since when."""
 
-    reason: str = ""
+    reason: str = msgspec.field(default_factory=str)
     start_time: datetime | None = None
 
 
@@ -36,8 +40,8 @@ class WeightDestination(Wire, frozen=True):
 class TrafficWeights(Wire, frozen=True):
     """The traffic wish last written, and what verification said of it."""
 
-    canary: WeightDestination = WeightDestination()
-    stable: WeightDestination = WeightDestination()
+    canary: WeightDestination = msgspec.field(default_factory=WeightDestination)
+    stable: WeightDestination = msgspec.field(default_factory=WeightDestination)
     additional: tuple[WeightDestination, ...] = ()
     verified: bool | None = None
 
@@ -45,17 +49,17 @@ class TrafficWeights(Wire, frozen=True):
 class RunStatus(Wire, frozen=True):
     """A current AnalysisRun in short."""
 
-    name: str = ""
-    status: str = ""
+    name: str = msgspec.field(default_factory=str)
+    status: str = msgspec.field(default_factory=str)
     message: str = ""
 
 
 class StepPluginStatus(Wire, frozen=True):
     """What a step plugin last said."""
 
-    index: int = 0
-    name: str = ""
-    operation: str = ""
+    index: int = msgspec.field(default_factory=int)
+    name: str = msgspec.field(default_factory=str)
+    operation: str = msgspec.field(default_factory=str)
     phase: str = ""
     message: str = ""
     started_at: datetime | None = None
@@ -101,8 +105,8 @@ class RolloutDuration(Wire, frozen=True):
 class AwsResource(Wire, frozen=True):
     """An AWS object by its names."""
 
-    name: str = ""
-    arn: str = ""
+    name: str = msgspec.field(default_factory=str)
+    arn: str = msgspec.field(default_factory=str)
     full_name: str = ""
 
 
