@@ -107,6 +107,10 @@ class Client:
         """Read a subresource such as `scale` or `status`."""
         return await self._send(_on("get", "GET", resource, namespace, name, subresource), into)
 
+    async def list_page(self, resource: Resource, *, namespace: str | None = None, query: Mapping[str, str]) -> bytes:
+        """Read what a list with *query* answers, as it comes."""
+        return await self._send(_on("list", "GET", resource, namespace, query=query, identity=True), bytes)
+
     async def list_pages(
         self,
         resource: Resource,
@@ -124,10 +128,11 @@ class Client:
             GoneError: the server forgot that version between two pages; begin again.
 
         """
-        page_type: Any = Page[into]  # type: ignore[valid-type] # the type is a value here
+        page_type: type[Page[T]] = Page[into]  # type: ignore[valid-type] # the type is a value here
         query = {"limit": str(limit), **selection(label_selector, field_selector)}
         while True:
-            page: Page[T] = await self._send(_on("list", "GET", resource, namespace, query=query, identity=True), page_type)
+            data = await self.list_page(resource, namespace=namespace, query=query)
+            page = decode(data, page_type, where=f"a list of {resource}")
             yield page
             if not page.metadata.continue_:
                 return
