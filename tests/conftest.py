@@ -1,1 +1,17 @@
 """What every kind of test needs."""
+
+import pytest
+
+from goldens import Case, Golden
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write what comes out as the new golden files")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    def compare(case: Case, actual: object) -> None:
+        case.compare(actual, update=request.config.getoption("--update-golden"))
+
+    return compare
