@@ -103,6 +103,7 @@ class Elector:
         self._random = random or Random()  # noqa: S311 - jitter, no secret
         self._seen: _Seen | None = None
         self._leading_until = 0.0
+        self._must_look = False
 
     @property
     def leading(self) -> bool:
@@ -150,13 +151,11 @@ class Elector:
 
     async def release(self) -> None:
         """Let others take over at once; only if the lease is ours, and without insisting."""
-        seen = self._seen
         self._leading_until = 0.0
-        if seen is None or self.holder != self.identity:
+        if self.holder != self.identity:
             return
-        spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _micro(self._clock.now())}
         try:
-            await within(self._clock, self._durations.retry, self._write(seen.lease, spec))
+            await within(self._clock, self._durations.retry, self._give_back())
         except (KubeError, TimeoutError) as error:
             log.info("lease not released", lease=f"{self._namespace}/{self._name}", problem=str(error) or "no answer in time")
 
@@ -173,9 +172,8 @@ class Elector:
             return False
         finally:
             for task in (leading, keeping):
-                if not task.done():
-                    task.cancel()
-                    await asyncio.wait({task})
+                task.cancel()
+            await asyncio.wait({leading, keeping})
             await self.release()
 
     async def _try(self) -> bool:
@@ -183,10 +181,10 @@ class Elector:
         asked_at = self._clock.monotonic()
         try:
             ours = await self._take(asked_at)
-        except (ConflictError, AlreadyExistsError):
-            # Somebody wrote between our look and our write; the next look tells who.
+        except (ConflictError, AlreadyExistsError, NotFoundError):
+            # Somebody wrote between our look and our write, or the lease was deleted; the next look tells.
             ours = False
-            self._seen = self._seen and await self._look()
+            self._must_look = True
         except KubeError as error:
             log.warning("lease not reached", lease=f"{self._namespace}/{self._name}", problem=str(error))
             ours = False
@@ -197,7 +195,7 @@ class Elector:
 
     async def _take(self, asked_at: float) -> bool:
         known = self._seen
-        if known is not None and known.lease.spec.holder_identity == self.identity:
+        if known is not None and known.lease.spec.holder_identity == self.identity and not self._must_look:
             # The usual case, one request: renew what we hold.
             await self._write(known.lease, {"renewTime": _micro(self._clock.now())})
             return True
@@ -217,7 +215,18 @@ class Elector:
         lease = _read(await self._api.get(LEASES, self._name, namespace=self._namespace))
         if self._seen is None or self._seen.lease != lease:
             self._seen = _Seen(lease, self._clock.monotonic())
+        self._must_look = False
         return self._seen
+
+    async def _give_back(self) -> None:
+        spec = {"holderIdentity": "", "leaseDurationSeconds": 1, "renewTime": _micro(self._clock.now())}
+        try:
+            await self._write((self._seen or await self._look()).lease, spec)
+        except ConflictError:
+            # Our own last renewal may have arrived without its answer.
+            found = await self._look()
+            if found.lease.spec.holder_identity == self.identity:
+                await self._write(found.lease, spec)
 
     async def _create(self) -> None:
         body: dict[str, Any] = {
