@@ -10,7 +10,7 @@ REVISION: Final = "#"
 REPLICA_SET: Final = "⧉"
 POD: Final = "□"
 EXPERIMENT: Final = "Σ"
-ANALYSIS_RUN: Final = "α"
+ANALYSIS_RUN: Final = "α"  # noqa: RUF001 - the sign people know
 JOB: Final = "⊞"
 
 GOOD: Final = "✔"

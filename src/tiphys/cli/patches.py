@@ -107,11 +107,11 @@ class Undo:
     patch: Sequence[Manifest]
 
 
-def undo(rollout: Rollout, current: object, replica_sets: Sequence[ReplicaSet], revision: int) -> Undo:
+def undo(rollout: Rollout, current: object, replica_sets: Sequence[ReplicaSet], revision: int, *, path: str = "/spec/template") -> Undo:
     """
     Find the template of *revision* (0: the one before the latest) among the ReplicaSets that *rollout* owns.
 
-    *current* is the pod template in force, as plain data: the Rollout's, or that of the workload it refers to.
+    *current* is the pod template in force, as plain data, and *path* its place: in the Rollout, or in the workload it refers to.
 
     Raises:
         RefusedError: there is no such revision.
@@ -123,8 +123,14 @@ def undo(rollout: Rollout, current: object, replica_sets: Sequence[ReplicaSet], 
     labels = template.get("metadata", {}).get("labels")
     if labels is not None:
         labels.pop(names.HASH_LABEL, None)
-    same = _without_empty(template) == _without_empty(current)
-    return Undo(revision=found, patch=[] if same else [{"op": "replace", "path": "/spec/template", "value": template}])
+    same = _without_empty(template) == _without_empty(current) or _in_force(rollout, source)
+    return Undo(revision=found, patch=[] if same else [{"op": "replace", "path": path, "value": template}])
+
+
+def _in_force(rollout: Rollout, replica_set: ReplicaSet) -> bool:
+    """Tell whether the controller has found the current template to be that of *replica_set*, which the API server has defaulted."""
+    seen = rollout.status.observed_generation == str(rollout.metadata.generation) and rollout.spec.workload_ref is None
+    return seen and names.pod_hash(replica_set.metadata.labels) == rollout.status.current_pod_hash
 
 
 def _of_revision(rollout: Rollout, replica_sets: Sequence[ReplicaSet], revision: int) -> ReplicaSet:

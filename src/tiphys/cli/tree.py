@@ -95,7 +95,7 @@ def _revisions(family: Family, now: datetime) -> list[_Row]:
     replica_sets = sorted(owned(family.replica_sets, family.rollout), key=lambda found: found.metadata.name)
     experiments = sorted(owned(family.experiments, family.rollout), key=_oldest)
     runs = _runs_in_order(owned(family.analysis_runs, family.rollout))
-    numbers = {_revision(found) for found in (*replica_sets, *experiments, *runs)}
+    numbers = {_revision(found) for found in chain[Object](replica_sets, experiments, runs)}
     return [
         _Row(
             icon=icons.REVISION,
@@ -224,7 +224,7 @@ def _joined(parts: Sequence[Cells], comma: str = ",") -> Cells:
 
 def _lines(row: _Row, *, own: str, below: str) -> list[tuple[Cells, ...]]:
     """Lay *row* out, its own line behind the prefix *own*, those under it behind *below*."""
-    lines = [(cells(f"{own}{row.icon} ", row.name), cells(row.kind), row.status, cells(row.age), row.info)]
+    lines: list[tuple[Cells, ...]] = [(cells(f"{own}{row.icon} ", row.name), cells(row.kind), row.status, cells(row.age), row.info)]
     for position, child in enumerate(row.children):
         last = position == len(row.children) - 1
         lines += _lines(child, own=below + ("└──" if last else "├──"), below=below + ("   " if last else "│  "))
