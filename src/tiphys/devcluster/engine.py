@@ -10,18 +10,21 @@ import heapq
 import itertools
 from collections.abc import Callable, Hashable, Iterable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from tiphys.devcluster.errors import StatusError
-from tiphys.devcluster.history import Event, Subscription
+from tiphys.devcluster.history import ADDED, Event, Subscription
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.storage import Store
 
-Key = Hashable
+Key = TypeVar("Key", bound=Hashable)
+Kind = tuple[str, str]
+"""Group and plural: all versions of a kind are one kind here."""
+
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(milliseconds=50), timedelta(seconds=10)
 
 
-class Loop(Protocol):
+class Loop(Protocol[Key]):
     """One built-in controller. *sync* makes true what the object with that key asks for, and can be called at any time."""
 
     def hears(self, event: Event, resource: ResourceType) -> Iterable[Key]:
@@ -36,51 +39,53 @@ class Engine:
 
     def __init__(self, store: Store) -> None:
         self.store = store
-        self._listeners: dict[ResourceType, list[Loop]] = {}
-        self._subscriptions: dict[ResourceType, Subscription] = {}
-        self._due: dict[tuple[int, Key], Loop] = {}
-        self._alarms: list[tuple[datetime, int, Loop, Key]] = []
-        self._next_alarm: dict[tuple[int, Key], datetime] = {}
-        self._failures: dict[tuple[int, Key], int] = {}
+        self._listeners: dict[Kind, list[Loop[Any]]] = {}
+        self._heard: dict[Kind, tuple[ResourceType, Subscription]] = {}
+        self._due: dict[tuple[int, Hashable], Loop[Any]] = {}
+        self._alarms: list[tuple[datetime, int, Loop[Any], Hashable]] = []
+        self._next_alarm: dict[tuple[int, Hashable], datetime] = {}
+        self._failures: dict[tuple[int, Hashable], int] = {}
         self._order = itertools.count()
         self._news = asyncio.Event()
-        self._pumps: dict[ResourceType, asyncio.Task[None]] = {}
+        self._pumps: dict[Kind, asyncio.Task[None]] = {}
         self._driver: asyncio.Task[None] | None = None
 
-    def listen(self, loop: Loop, *resources: ResourceType) -> None:
+    def listen(self, loop: Loop[Any], *resources: ResourceType) -> None:
         """Let *loop* hear of every object of *resources*, those that exist first."""
         for resource in resources:
-            listeners = self._listeners.setdefault(resource, [])
+            listeners = self._listeners.setdefault(resource.key, [])
             if loop in listeners:
                 continue
-            listeners.append(loop)
-            if resource not in self._subscriptions:
-                self._subscriptions[resource] = self.store.watch(resource)
-                if self._driver is not None:
-                    self._start_pump(resource)
-            else:
+            if resource.key in self._heard:
+                self._pull(resource.key)
                 for stored in self.store.scan(resource):
-                    self._tell(loop, Event("ADDED", stored), resource)
+                    self._tell(loop, Event(ADDED, stored), resource)
+            else:
+                self._heard[resource.key] = (resource, self.store.watch(resource))
+                if self._driver is not None:
+                    self._start_pump(resource.key)
+            listeners.append(loop)
 
     def deafen(self, resource: ResourceType) -> None:
-        """Stop hearing of a kind that is no longer served."""
-        self._listeners.pop(resource, None)
-        subscription = self._subscriptions.pop(resource, None)
+        """Stop hearing of a kind that is no longer served, after what happened until now."""
+        self._pull(resource.key)
+        self._listeners.pop(resource.key, None)
+        _, subscription = self._heard.pop(resource.key, (None, None))
         if subscription is not None:
             subscription.close()
-        pump = self._pumps.pop(resource, None)
+        pump = self._pumps.pop(resource.key, None)
         if pump is not None:
             pump.cancel()
 
-    def mark(self, loop: Loop, key: Key) -> None:
+    def mark(self, loop: Loop[Key], key: Key) -> None:
         """Have *loop* look at *key* soon, for a reason that is not in the store."""
         self._due.setdefault((id(loop), key), loop)
         self._news.set()
 
     def pull(self) -> None:
         """Take in what the store has to tell."""
-        for resource in list(self._subscriptions):
-            self._pull(resource)
+        for kind in list(self._heard):
+            self._pull(kind)
 
     def step(self) -> bool:
         """Look at one due key; False when there was none."""
@@ -126,8 +131,8 @@ class Engine:
     def start(self) -> None:
         """Drive the loops in real time, on the running event loop."""
         self._driver = asyncio.create_task(self._drive(), name="devcluster loops")
-        for resource in self._subscriptions:
-            self._start_pump(resource)
+        for kind in self._heard:
+            self._start_pump(kind)
 
     async def stop(self) -> None:
         """
@@ -154,13 +159,13 @@ class Engine:
         if self._driver is not None:
             self._driver.add_done_callback(ended)
 
-    def _start_pump(self, resource: ResourceType) -> None:
-        self._pumps[resource] = asyncio.create_task(self._pump(resource), name=f"devcluster watch {resource.qualified}")
+    def _start_pump(self, kind: Kind) -> None:
+        self._pumps[kind] = asyncio.create_task(self._pump(kind), name=f"devcluster watch {'/'.join(kind)}")
 
-    async def _pump(self, resource: ResourceType) -> None:
-        while (subscription := self._subscriptions.get(resource)) is not None:
-            await subscription.wait()
-            self._pull(resource)
+    async def _pump(self, kind: Kind) -> None:
+        while kind in self._heard:
+            await self._heard[kind][1].wait()
+            self._pull(kind)
             self._news.set()
 
     async def _drive(self) -> None:
@@ -179,17 +184,19 @@ class Engine:
             except TimeoutError:
                 continue
 
-    def _pull(self, resource: ResourceType) -> None:
-        subscription = self._subscriptions.get(resource)
-        for event in subscription.drain() if subscription is not None else ():
-            for loop in list(self._listeners.get(resource, ())):
+    def _pull(self, kind: Kind) -> None:
+        if kind not in self._heard:
+            return
+        resource, subscription = self._heard[kind]
+        for event in subscription.drain():
+            for loop in list(self._listeners.get(kind, ())):
                 self._tell(loop, event, resource)
 
-    def _tell(self, loop: Loop, event: Event, resource: ResourceType) -> None:
+    def _tell(self, loop: Loop[Any], event: Event, resource: ResourceType) -> None:
         for key in loop.hears(event, resource):
             self._due.setdefault((id(loop), key), loop)
 
-    def _wake(self, loop: Loop, key: Key, at: datetime) -> None:
+    def _wake(self, loop: Loop[Any], key: Hashable, at: datetime) -> None:
         known = self._next_alarm.get((id(loop), key))
         if known is None or at < known:
             self._next_alarm[id(loop), key] = at

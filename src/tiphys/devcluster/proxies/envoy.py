@@ -55,7 +55,7 @@ class Envoy:
         self._lock = asyncio.Lock()
         self._written: dict[Path, str] = {}
         self._clusters: dict[str, Json] = {}
-        self._config: MeshConfig | None = None
+        self._addresses: frozenset[str] = frozenset()
         self._version = 0
         self.port = port
 
@@ -119,18 +119,20 @@ class Envoy:
         Raises: EnvoyRejectedError; the configuration before stays in force.
         """
         async with self._lock:
+            before, coming = self._addresses, config.addresses()
+            self._addresses = before | coming
             try:
                 await self._put(config)
             except EnvoyRejectedError:
                 self._written.clear()
                 raise
-            self._config = config
+            self._addresses = coming
             self._version += 1
             return self._version
 
     def sends_to(self, address: str) -> bool:
-        """Whether the configuration in force sends requests to *address*."""
-        return self._config is not None and address in self._config.addresses()
+        """Whether the configuration in force, or the one on its way, sends requests to *address*."""
+        return address in self._addresses
 
     async def counts(self) -> Counts:
         """Read how many requests came in through the listener, and how many were answered with 500 and above."""

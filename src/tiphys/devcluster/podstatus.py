@@ -1,0 +1,84 @@
+"""What does a pod's status say about its life? (pure)"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tiphys.devcluster.rules import Manifest
+from tiphys.devcluster.sources import wire_time
+
+HOST = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """What the kubelet knows of a pod; *problem* says why its containers do not run."""
+
+    address: str
+    started: datetime
+    runs: bool
+    ready: bool
+    problem: str
+    crashes: bool
+
+
+def pod_status(pod: Mapping[str, Any], life: Life, now: datetime) -> Manifest:
+    """Give the status of *pod*; conditions that others wrote stay, times change only with what they belong to."""
+    before = pod.get("status") or {}
+    gates = [each["conditionType"] for each in (pod.get("spec") or {}).get("readinessGates") or ()]
+    known = {each["type"]: each for each in before.get("conditions") or ()}
+    open_gates = all(known.get(gate, {}).get("status") == "True" for gate in gates)
+    why = {} if life.ready else {"reason": "ContainersNotReady", "message": _unready(pod)}
+    gate_why = {"reason": "ReadinessGatesNotReady", "message": "a condition of spec.readinessGates is not True"}
+    verdicts: dict[str, tuple[bool, dict[str, str]]] = {
+        "PodReadyToStartContainers": (True, {}),
+        "Initialized": (True, {}),
+        "Ready": (life.ready and open_gates, gate_why if life.ready and not open_gates else why),
+        "ContainersReady": (life.ready, why),
+        "PodScheduled": (True, {}),
+    }
+    conditions = [_condition(name, holds, reason, known.get(name), now) for name, (holds, reason) in verdicts.items()]
+    conditions += [dict(each) for name, each in known.items() if name not in verdicts]
+    phase = "Running" if life.runs or life.crashes else "Pending"
+    status: Manifest = {**before, "phase": phase, "conditions": conditions, "hostIP": HOST, "hostIPs": [{"ip": HOST}]}
+    if life.runs or life.crashes:
+        status |= {"podIP": life.address, "podIPs": [{"ip": life.address}]}
+    status["startTime"] = before.get("startTime") or wire_time(life.started)
+    status["containerStatuses"] = [_container(each, life) for each in (pod.get("spec") or {}).get("containers") or ()]
+    return status
+
+
+def _condition(name: str, holds: bool, why: dict[str, str], before: Mapping[str, Any] | None, now: datetime) -> Manifest:  # noqa: FBT001 (a condition's value)
+    status = "True" if holds else "False"
+    since = before.get("lastTransitionTime") if before and before.get("status") == status else None
+    return {"type": name, "status": status, "lastProbeTime": None, "lastTransitionTime": since or wire_time(now), **why}
+
+
+def _unready(pod: Mapping[str, Any]) -> str:
+    names = " ".join(str(each.get("name")) for each in (pod.get("spec") or {}).get("containers") or ())
+    return f"containers with unready status: [{names}]"
+
+
+def _container(container: Mapping[str, Any], life: Life) -> Manifest:
+    state: Manifest
+    if life.runs:
+        state = {"running": {"startedAt": wire_time(life.started)}}
+    elif life.crashes:
+        state = {"waiting": {"reason": "CrashLoopBackOff", "message": life.problem}}
+    elif life.problem:
+        state = {"waiting": {"reason": "CreateContainerError", "message": life.problem}}
+    else:
+        state = {"waiting": {"reason": "ContainerCreating"}}
+    image = str(container.get("image") or "")
+    described: Manifest = {
+        "name": container.get("name"),
+        "state": state,
+        "lastState": {},
+        "ready": life.ready,
+        "restartCount": 1 if life.crashes else 0,
+        "image": image,
+        "imageID": "",
+        "started": life.runs,
+    }
+    return described
