@@ -123,10 +123,10 @@ class Event:
 class Channel:
     """The changes of one kind, in order, as far as they are still kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, oldest: int = 0) -> None:
         self.changes: deque[Change] = deque()
         self.dropped = 0  # how many changes came before the first one kept
-        self.oldest = 0  # changes up to this version are not kept
+        self.oldest = oldest  # changes up to this version are not kept
         self._waiting: set[asyncio.Future[None]] = set()
 
     @property
@@ -193,10 +193,13 @@ class Subscription:
     history gets a 410.
     """
 
-    def __init__(self, channel: Channel, *, api_version: str, position: int, matches: Matches | None, initial: list[Event]) -> None:
+    def __init__(
+        self, channel: Channel, *, api_version: str, position: int, after: int = 0, matches: Matches | None, initial: list[Event]
+    ) -> None:
         self._channel = channel
         self._api_version = api_version
         self._position = position
+        self._after = after
         self._matches = matches
         self._initial = initial
         self.closed = False
@@ -224,6 +227,8 @@ class Subscription:
         return out
 
     def _seen(self, change: Change) -> Event | None:
+        if change.version <= self._after:
+            return None
         event_type: str | None = change.type
         if self._matches is not None:
             event_type = _visible(change, self._matches)

@@ -38,7 +38,7 @@ _with_status = _WithStatus()
 
 NAMESPACES = _core("namespaces", "Namespace", _plain, namespaced=False, short_names=("ns",), subresources=frozenset({"status", "finalize"}))
 NODES = _core("nodes", "Node", _plain, namespaced=False, short_names=("no",), subresources=_STATUS)
-PODS = _core("pods", "Pod", _with_status, short_names=("po",), categories=("all",), subresources=frozenset({"status", "eviction"}))
+PODS = _core("pods", "Pod", _with_status, short_names=("po",), categories=("all",), subresources=_STATUS)
 SERVICES = _core("services", "Service", _with_status, short_names=("svc",), categories=("all",), subresources=_STATUS)
 ENDPOINTS = _core("endpoints", "Endpoints", _plain, short_names=("ep",))
 EVENTS = _core("events", "Event", _plain, short_names=("ev",))

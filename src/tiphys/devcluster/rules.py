@@ -50,6 +50,7 @@ class Admission:
     dry_run: bool = False
     warnings: list[str] = field(default_factory=list)
     unknown_fields: list[str] = field(default_factory=list)
+    duplicate_fields: list[str] = field(default_factory=list)
 
     @property
     def subresource_is_status(self) -> bool:
@@ -74,6 +75,8 @@ class Rules:
     selectable: frozenset[str] = frozenset()
     #: a delete marks the object first, even if it then goes at once (pods)
     graceful = False
+    #: a delete that is done at once answers the object instead of a Status
+    answers_deleted = False
     #: strategic merge patches are understood
     strategic = True
     #: an update without resourceVersion is taken as "whatever is there"

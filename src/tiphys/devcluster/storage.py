@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tiphys.devcluster.sources import Clock
 
 Key = tuple[str, str]  # (namespace, name)
+FIRST_VERSION = 1000  # like a cluster that has lived a little: small numbers are too old to watch from
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -69,7 +70,7 @@ class Store:
         self.names = names or Names()
         self.service_network = service_network
         self.registry = Registry()
-        self.version = 0
+        self.version = FIRST_VERSION
         self._objects: dict[Key, dict[str, dict[str, Stored]]] = {}
         self._channels: dict[Key, Channel] = {}
         self._reactions: dict[Key, Callable[[Change], None]] = {}
@@ -297,10 +298,9 @@ class Store:
     def _finish(self, resource: ResourceType, manifest: Manifest, there: Stored, write: Admission) -> Stored:
         """Remove an object whose last finalizer went; the answer shows it as it would have been stored."""
         manifest["metadata"]["resourceVersion"] = str(there.version)
-        last = Stored(manifest, there.version)
         if not write.dry_run:
-            self._remove(resource, last, there)
-        return last
+            self._remove(resource, there, there)
+        return Stored(manifest, there.version)
 
     # -- deleting ---------------------------------------------------------------------------------------------------
 
@@ -386,7 +386,9 @@ class Store:
             initial = [Event(ADDED, stored) for stored in there if matches is None or matches(stored)]
         else:
             position = channel.position_after(since)
-        return Subscription(channel, api_version=resource.api_version, position=position, matches=matches, initial=initial)
+        return Subscription(
+            channel, api_version=resource.api_version, position=position, after=since or 0, matches=matches, initial=initial
+        )
 
     def compact(self) -> None:
         """Forget all history: watches and pages that need it get 410 from now on."""
@@ -432,7 +434,7 @@ class Store:
     def _channel(self, resource: ResourceType) -> Channel:
         channel = self._channels.get(resource.key)
         if channel is None:
-            channel = self._channels[resource.key] = Channel()
+            channel = self._channels[resource.key] = Channel(FIRST_VERSION)
         return channel
 
     def _commit(self, resource: ResourceType, change: str, manifest: Manifest, before: Stored | None) -> Stored:

@@ -82,7 +82,7 @@ def scale_of(resource: ResourceType, stored: Stored) -> Stored:
         raise StatusError(500, f"Internal error occurred: {why}", details={"causes": [{"message": why}]})
     metadata = {key: manifest["metadata"].get(key) for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")}
     status: dict[str, Any] = {"replicas": dig(manifest, paths.status_replicas) or 0}
-    selector = _selector_text(manifest["spec"].get("selector")) if paths.built_in else dig(manifest, paths.selector or "")
+    selector = selector_text(manifest["spec"].get("selector")) if paths.built_in else dig(manifest, paths.selector or "")
     if selector:
         status["selector"] = selector
     return Stored(
@@ -112,7 +112,7 @@ def merged_into(manifest: Manifest, scaling: Scaling, resource: ResourceType) ->
     return manifest
 
 
-def _selector_text(selector: Mapping[str, Any] | None) -> str:
+def selector_text(selector: Mapping[str, Any] | None) -> str:
     """Write a label selector as one line, as Scale and EndpointSlices show it."""
     selector = selector or {}
     if selector and "matchLabels" not in selector and "matchExpressions" not in selector:

@@ -100,9 +100,10 @@ def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> N
 
 def _settle_unknown_fields(write: Admission) -> None:
     """Unknown fields are gone already; say so as loudly as the client asked for."""
-    if not write.unknown_fields or write.field_validation == "Ignore":
+    if not (write.unknown_fields or write.duplicate_fields) or write.field_validation == "Ignore":
         return
-    said = [f'unknown field "{path}"' for path in write.unknown_fields]
+    said = [f'duplicate field "{path}"' for path in write.duplicate_fields]
+    said += [f'unknown field "{path}"' for path in write.unknown_fields]
     if write.field_validation == "Strict":
         resource = write.resource
         message = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: '

@@ -1,0 +1,182 @@
+"""In which form does a request come, and in which form is it answered?"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import yaml
+
+from tiphys.devcluster.errors import StatusError, bad_request
+
+if TYPE_CHECKING:
+    from tiphys.devcluster.resources import ResourceType
+
+JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
+_KNOWN = f"{JSON}, {YAML}, {PROTOBUF}"
+_decode = msgspec.json.Decoder().decode
+
+
+class _Yaml11(yaml.CSafeLoader):
+    """YAML 1.1 as the Kubernetes tools read it: times stay text."""
+
+
+_Yaml11.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How to answer: *media* type, and *shown_as* "" (the object itself), Table or PartialObjectMetadata(List)."""
+
+    media: str = JSON
+    shown_as: str = ""
+    version: str = "v1"
+
+    @property
+    def content_type(self) -> str:
+        """What the Content-Type header says."""
+        return self.media
+
+
+PLAIN = Answer()
+
+
+def accepted(header: str) -> Answer:
+    """
+    Choose among the forms that an Accept header names, the first that can be had.
+
+    Raises:
+        StatusError: 406, none can.
+
+    """
+    if not header or header in ("*/*", JSON):
+        return PLAIN
+    for clause in header.split(","):
+        media, *parameters = (part.strip() for part in clause.split(";"))
+        asked = dict(part.split("=", 1) for part in parameters if "=" in part)
+        shown_as = asked.get("as", "")
+        if media in ("*/*", "application/*", JSON):
+            if shown_as not in ("", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"):
+                continue
+            return Answer(JSON, shown_as, asked.get("v", "v1"))
+        if media == YAML and not shown_as:
+            return Answer(YAML)
+    raise StatusError(406, f"only the following media types are accepted: {_KNOWN}")
+
+
+def unsupported(media: str) -> StatusError:
+    """Refuse a body for its media type (415)."""
+    if media == PROTOBUF:
+        return StatusError(415, f"protobuf bodies are not read by this development server - accepted media types include: {JSON}, {YAML}")
+    return StatusError(415, f"the body of the request was in an unknown format - accepted media types include: {_KNOWN}")
+
+
+def decoded(raw: bytes, media: str, resource: ResourceType) -> Any:
+    """
+    Read a manifest.
+
+    Raises:
+        StatusError: 415 for its media type, 400 if it cannot be read or does not say what it is.
+
+    """
+    if media not in ("", JSON, YAML, "application/x-www-form-urlencoded"):
+        raise unsupported(media)
+    if media == YAML:
+        body = from_yaml(raw)
+    else:
+        try:
+            body = _decode(raw)
+        except msgspec.DecodeError as error:
+            raise _unreadable(resource, f"couldn't get version/kind; json parse error: {go_words(raw)} ({_glimpse(raw)})") from error
+    if not isinstance(body, dict):
+        found = "array" if isinstance(body, list) else _go_type(body)
+        wanted = r'struct { APIVersion string "json:\"apiVersion,omitempty\""; Kind string "json:\"kind,omitempty\"" }'
+        why = f"json: cannot unmarshal {found} into Go value of type {wanted}"
+        raise _unreadable(resource, f"couldn't get version/kind; json parse error: {why} ({raw.hex()})")
+    if not body.get("kind") and not resource.rules.strategic:
+        text = raw.decode(errors="replace")
+        raise _unreadable(resource, f"Object 'Kind' is missing in '{text}' ({_glimpse(raw)})")
+    return body
+
+
+def from_yaml(raw: bytes) -> Any:
+    """Read YAML; 400 if that is impossible."""
+    try:
+        return yaml.load(raw, _Yaml11)  # noqa: S506 - a safe loader without timestamps
+    except yaml.YAMLError as error:
+        raise bad_request(f"error converting YAML to JSON: yaml: {error}") from error
+
+
+def _unreadable(resource: ResourceType, why: str) -> StatusError:
+    return bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): {why}")
+
+
+def _glimpse(raw: bytes) -> str:
+    text = raw.decode(errors="replace")
+    if not text:
+        return "<empty>"
+    return text if len(text) <= 30 else f"{text[:30]} ..."
+
+
+def go_words(raw: bytes) -> str:
+    """Say why JSON cannot be read, as Go's decoder says it."""
+    text = raw.decode(errors="replace")
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.pos >= len(text):
+            return "unexpected end of JSON input"
+        letter = text[error.pos]
+        if error.msg.startswith("Expecting property name"):
+            return f"invalid character {letter!r} looking for beginning of object key string"
+        if error.msg == "Extra data":
+            return f"invalid character {letter!r} after top-level value"
+        if "delimiter" in error.msg:
+            place = "object key" if "':'" in error.msg else "object key:value pair"
+            return f"invalid character {letter!r} after {place}"
+        return f"invalid character {letter!r} looking for beginning of value"
+    return "invalid JSON"
+
+
+def _go_type(value: Any) -> str:
+    names = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
+    return names.get(type(value), "null")
+
+
+def duplicates(raw: bytes) -> list[str]:
+    """Give the paths of fields that a JSON body says twice, in the order of their first repetition."""
+    found: list[str] = []
+
+    def pairs(items: list[tuple[str, Any]]) -> Any:
+        out: dict[str, Any] = {}
+        for key, value in items:
+            if key in out:
+                out.setdefault(_TWICE, []).append(key)
+            out[key] = value
+        return out
+
+    def collect(value: Any, path: str) -> None:
+        if isinstance(value, dict):
+            found.extend(f"{path}.{key}".lstrip(".") for key in value.get(_TWICE, ()))
+            for key, item in value.items():
+                if key != _TWICE:
+                    collect(item, f"{path}.{key}")
+        elif isinstance(value, list):
+            for place, item in enumerate(value):
+                collect(item, f"{path}[{place}]")
+
+    collect(json.loads(raw, object_pairs_hook=pairs), "")
+    return found
+
+
+_TWICE = "\0twice"
+
+
+def as_yaml(value: Any) -> bytes:
+    """Write an answer as YAML."""
+    return yaml.safe_dump(value, sort_keys=True).encode()

@@ -1,0 +1,108 @@
+"""How are objects shown as rows, the way `kubectl get` asks for them?"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from tiphys.devcluster import jsonpath
+from tiphys.devcluster.custom import CustomRules
+from tiphys.devcluster.table_columns import AGE, COLUMNS, Column, age
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tiphys.devcluster.history import Stored
+    from tiphys.devcluster.resources import ResourceType
+
+_NAME = {"name": "Name", "type": "string", "format": "name", "description": "The object's name, unique among its kind.", "priority": 0}
+
+
+def columns(resource: ResourceType) -> list[dict[str, Any]]:
+    """Give the column definitions of a kind."""
+    if isinstance(resource.rules, CustomRules):
+        return [_NAME, *(_custom_definition(column) for column in _custom_columns(resource.rules))]
+    shown = COLUMNS.get(resource.key, (AGE,))
+    return [
+        _NAME,
+        *({"name": c.name, "type": c.type, "format": "", "description": c.description, "priority": c.priority} for c in shown),
+    ]
+
+
+def _custom_columns(rules: CustomRules) -> Sequence[dict[str, Any]]:
+    return rules.columns or ({"name": "Age", "type": "date", "jsonPath": ".metadata.creationTimestamp"},)  # type: ignore[return-value]
+
+
+def _custom_definition(column: dict[str, Any]) -> dict[str, Any]:
+    path = column["jsonPath"]
+    return {
+        "name": column["name"],
+        "type": column["type"],
+        "format": column.get("format", ""),
+        "description": column.get("description") or f"Custom resource definition column (in JSONPath format): {path}",
+        "priority": column.get("priority", 0),
+    }
+
+
+def row(resource: ResourceType, stored: Stored, *, now: datetime, include: str) -> dict[str, Any]:
+    """Give the row of one object; *include* says what goes with the cells: Metadata, Object or None."""
+    manifest = stored.manifest
+    cells: list[Any] = [stored.name]
+    if isinstance(resource.rules, CustomRules):
+        cells += [_custom_cell(manifest, column, now) for column in _custom_columns(resource.rules)]
+    else:
+        shown: Sequence[Column] = COLUMNS.get(resource.key, (AGE,))
+        cells += [column.cell(manifest, now) for column in shown]
+    shown_object: Any = None
+    if include == "Object":
+        shown_object = msgspec.Raw(stored.encoded)
+    elif include != "None":
+        shown_object = partial(stored)
+    return {"cells": cells, "object": shown_object}
+
+
+def partial(stored: Stored) -> dict[str, Any]:
+    """Give an object's metadata alone."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": stored.manifest["metadata"]}
+
+
+def table(
+    resource: ResourceType, items: Sequence[Stored], metadata: dict[str, Any], *, now: datetime, include: str, headed: bool = True
+) -> dict[str, Any]:
+    """Give a Table of *items*; only the first event of a watch is *headed* by column definitions."""
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": metadata,
+        "columnDefinitions": columns(resource) if headed else None,
+        "rows": [row(resource, item, now=now, include=include) for item in items],
+    }
+
+
+def _custom_cell(manifest: dict[str, Any], column: dict[str, Any], now: datetime) -> Any:
+    found = jsonpath.find(manifest, column["jsonPath"])
+    if not found or found[0] is None:
+        return None
+    value = found[0]
+    match column["type"]:
+        case "string":
+            return " ".join(_text(one) for one in found)
+        case "integer":
+            return int(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+        case "number":
+            return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+        case "boolean":
+            return value if isinstance(value, bool) else None
+        case "date":
+            return age(value, now) if isinstance(value, str) else None
+    return None
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else str(value)
