@@ -10,6 +10,7 @@ from tiphys.devcluster.metadata import quoted
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules import Admission, Manifest, Rules
 from tiphys.devcluster.schema import fill, prune, read_schema, shape_of
+from tiphys.devcluster.shapes import Shape
 from tiphys.devcluster.sources import wire_time
 from tiphys.devcluster.subresources import ScalePaths, dig
 
@@ -143,6 +144,12 @@ class DefinitionRules(Rules):
     """The admission of CustomResourceDefinitions themselves."""
 
     status_apart = True
+    shape = Shape(
+        fields={
+            "spec": Shape(fields={"names": Shape(always=True)}, always=True),
+            "status": Shape(fields={"acceptedNames": Shape(always=True), "conditions": Shape(keys=("type",), always=True)}, always=True),
+        }
+    )
 
     def admit(self, manifest: Manifest, write: Admission) -> None:
         """Fill in names and the first status."""
@@ -158,6 +165,10 @@ class DefinitionRules(Rules):
             for column in version.get("additionalPrinterColumns") or ():
                 if not column.get("priority"):
                     column.pop("priority", None)
+
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Begin with a status in which nothing is accepted yet."""
+        spec = manifest["spec"]
         if write.old is None:
             stored = [version["name"] for version in spec["versions"] if version.get("storage")]
             manifest["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
@@ -229,7 +240,7 @@ class Definitions:
             for kind, reason, message in conditions
         ]
         status["acceptedNames"] = {key: value for key, value in names.items() if value}
-        self._store.update(self._crds, manifest, subresource="status", manager="kube-apiserver")
+        self._store.update(self._crds, manifest, subresource="status", manager="apiextensions-apiserver")
 
 
 def _resources(spec: Mapping[str, Any]) -> list[ResourceType]:

@@ -37,6 +37,7 @@ class StatusError(Exception):
         self.message = message
         self.reason = _REASONS.get(code, "") if reason is None else reason
         self.details = details
+        self.warnings: list[str] = []
 
     def wire(self) -> dict[str, Any]:
         """Give the refusal as a metav1.Status."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -14,7 +15,7 @@ from tiphys.devcluster.http_watch import Watch
 from tiphys.devcluster.patching import APPLY, PatchKind, unsupported_media_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tiphys.devcluster.history import Stored
     from tiphys.devcluster.http_paths import Target
@@ -71,7 +72,7 @@ class Objects:
 
     async def _get(self, request: web.BaseRequest, target: Target, answer: Answer) -> web.StreamResponse:
         query = request.query
-        if target.name and not target.watches and not http_options.is_true(query.get("watch", "false")):
+        if target.name and not target.watches:
             if target.subresource == "finalize":
                 raise not_allowed()
             stored = self.store.fetch(target.resource, target.name, namespace=target.namespace or "", subresource=target.subresource)
@@ -140,14 +141,16 @@ class Objects:
         body, write = await self._written(request, target, "CreateOptions")
         if target.namespace is None and resource.namespaced:
             raise not_allowed()
-        stored = self.store.insert(body, write, namespace=target.namespace or "")
+        with _warning(write):
+            stored = self.store.insert(body, write, namespace=target.namespace or "")
         return _warned(self._object(stored, target, answer, status=201), write)
 
     async def _update(self, request: web.BaseRequest, target: Target, answer: Answer) -> web.StreamResponse:
         if not target.name:
             raise bad_request("name must be provided") if not target.resource.rules.strategic else not_allowed()
         body, write = await self._written(request, target, "UpdateOptions")
-        stored = self.store.replace(body, write, name=target.name, namespace=target.namespace or "")
+        with _warning(write):
+            stored = self.store.replace(body, write, name=target.name, namespace=target.namespace or "")
         return _warned(self._object(stored, target, answer), write)
 
     async def _written(self, request: web.BaseRequest, target: Target, kind: str) -> tuple[dict[str, Any], Admission]:
@@ -191,7 +194,8 @@ class Objects:
         except msgspec.DecodeError as error:
             raise bad_request(f"error decoding patch: {http_media.go_words(raw)}") from error
         write = self._admission(target, options)
-        stored = self.store.amend(target.name, kind, body, write, namespace=target.namespace or "")
+        with _warning(write):
+            stored = self.store.amend(target.name, kind, body, write, namespace=target.namespace or "")
         return _warned(self._object(stored, target, answer), write)
 
     # -- deleting ---------------------------------------------------------------------------------------------------
@@ -284,13 +288,29 @@ def _raw(status: int, raw: bytes, answer: Answer) -> web.Response:
     return web.Response(status=status, body=raw, headers=_JSON_HEADERS)
 
 
+@contextmanager
+def _warning(write: Admission) -> Iterator[None]:
+    """Let a refusal take along what there was to warn of before it."""
+    try:
+        yield
+    except StatusError as error:
+        error.warnings = write.warnings
+        raise
+
+
 def _warned(response: web.Response, write: Admission) -> web.Response:
-    for text in write.warnings:
+    _add_warnings(response, write.warnings)
+    return response
+
+
+def _add_warnings(response: web.Response, warnings: Sequence[str]) -> None:
+    for text in warnings:
         quoted = text.replace("\\", "\\\\").replace('"', '\\"')
         response.headers.add("Warning", f'299 - "{quoted}"')
-    return response
 
 
 def refusal(error: StatusError) -> web.Response:
     """Give a refusal as an answer."""
-    return web.Response(status=error.code, body=_encode(error.wire()), headers=_JSON_HEADERS)
+    response = web.Response(status=error.code, body=_encode(error.wire()), headers=_JSON_HEADERS)
+    _add_warnings(response, error.warnings)
+    return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ _Yaml11.yaml_implicit_resolvers = {
     letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for letter, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
+_Yaml11.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile("^(?:y|Y|n|N)$"), list("yYnN"))
+_Yaml11.bool_values = {**yaml.CSafeLoader.bool_values, "y": True, "n": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def accepted(header: str) -> Answer:
     """
     if not header or header in ("*/*", JSON):
         return PLAIN
-    for clause in header.split(","):
+    for clause in sorted(header.split(","), key=_quality):
         media, *parameters = (part.strip() for part in clause.split(";"))
         asked = dict(part.split("=", 1) for part in parameters if "=" in part)
         shown_as = asked.get("as", "")
@@ -67,6 +70,12 @@ def accepted(header: str) -> Answer:
         if media == YAML and not shown_as:
             return Answer(YAML)
     raise StatusError(406, f"only the following media types are accepted: {_KNOWN}")
+
+
+def _quality(clause: str) -> float:
+    """Order clauses by their q, the highest first; equal ones stay as they came."""
+    found = re.search(r";\s*q=([0-9.]+)", clause)
+    return -float(found[1]) if found else -1.0
 
 
 def unsupported(media: str) -> StatusError:

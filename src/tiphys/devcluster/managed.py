@@ -13,6 +13,7 @@ import msgspec
 
 from tiphys.devcluster.shapes import Shape
 from tiphys.devcluster.sources import wire_time
+from tiphys.devcluster.subresources import dig
 
 if TYPE_CHECKING:
     from tiphys.devcluster.rules import Admission, Manifest
@@ -38,6 +39,9 @@ def record_update(manifest: Manifest, write: Admission, *, reset: bool) -> None:
     old = write.old or _EMPTY
     entries: list[dict[str, Any]] = [] if reset else old["metadata"].get("managedFields") or []
     added, removed = _changed(manifest, old, write), _lost(manifest, old, write)
+    scale = write.resource.scale if write.subresource == "scale" else None
+    if scale is not None and not (dig(manifest, scale.replicas) and dig(old, scale.replicas)):
+        added, removed = {}, added  # a Scale leaves out a size of 0, before or after, so that nobody owns it
     if added or removed:
         entries = _taken_over(entries, added, removed, write)
     if entries:
@@ -88,8 +92,7 @@ def _changed(new: Manifest, old: Manifest, write: Admission) -> Fields:
 
 def _lost(new: Manifest, old: Manifest, write: Admission) -> Fields:
     """Give the fields that *old* has and *new* has not."""
-    out = _compared(old, new, write.resource.rules.shape, presence=True)
-    return out
+    return _compared(old, new, write.resource.rules.shape, presence=True)
 
 
 def _compared(new: Manifest, old: Manifest, shape: Shape, *, presence: bool = False) -> Fields:

@@ -58,7 +58,7 @@ def name_problems(name: str, name_format: str) -> list[str]:
             return [f"may not be '{name}'"]
         return [words for letter, words in PATH_SEGMENT_WORDS.items() if letter in name]
     limit = 253 if name_format == "subdomain" else 63
-    problems = [f"must be no more than {limit} bytes"] if len(name) > limit else []
+    problems = [f"must be no more than {limit} characters"] if len(name) > limit else []
     fits, words = {
         "subdomain": (_is_subdomain, SUBDOMAIN_WORDS),
         "label": (_is_label, LABEL_WORDS),
@@ -168,7 +168,12 @@ def metadata_causes(manifest: Manifest, name_format: str, *, generated: bool = F
     causes = []
     if not name:
         causes.append(Cause("metadata.name", "Required value: name or generateName is required", "FieldValueRequired"))
-    elif not generated:
+    else:
+        if generated:
+            base = metadata["generateName"]
+            masked = base[:-1] + "a" if base.endswith("-") else base
+            for words in name_problems(masked, name_format):
+                causes.append(Cause("metadata.generateName", f"Invalid value: {quoted(base)}: {words}"))
         causes += [Cause("metadata.name", f"Invalid value: {quoted(name)}: {words}") for words in name_problems(name, name_format)]
     return causes + common_causes(metadata)
 
@@ -179,8 +184,8 @@ def common_causes(metadata: Mapping[str, Any]) -> list[Cause]:
     for key in metadata.get("annotations") or {}:
         problems = key_problems(key.lower())
         causes += [Cause("metadata.annotations", f"Invalid value: {quoted(key)}: {words}") for words in problems]
-    for place, owner in enumerate(metadata.get("ownerReferences") or []):
-        causes += _owner_causes(owner, f"metadata.ownerReferences[{place}]")
+    for owner in metadata.get("ownerReferences") or []:
+        causes += _owner_causes(owner, "metadata.ownerReferences")
     controllers = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("controller")]
     if len(controllers) > 1:
         names = f"{controllers[0].get('kind')}/{controllers[0].get('name')}", f"{controllers[1].get('kind')}/{controllers[1].get('name')}"
@@ -194,12 +199,11 @@ def common_causes(metadata: Mapping[str, Any]) -> list[Cause]:
 def _owner_causes(owner: Mapping[str, Any], field: str) -> list[Cause]:
     causes = []
     group_version = owner.get("apiVersion") or ""
-    version = group_version.rpartition("/")[2]
-    if not version:
+    if not group_version.rpartition("/")[2]:
         causes.append(Cause(f"{field}.apiVersion", f"Invalid value: {quoted(group_version)}: version must not be empty"))
     for key in ("kind", "name", "uid"):
         if not owner.get(key):
-            causes.append(Cause(f"{field}.{key}", f"Invalid value: {quoted(owner.get(key) or '')}: {key} must not be empty"))
+            causes.append(Cause(f"{field}.{key}", f'Invalid value: "": must not be empty'))
     return causes
 
 

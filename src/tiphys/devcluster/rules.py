@@ -88,6 +88,9 @@ class Rules:
     def admit(self, manifest: Manifest, write: Admission) -> None:
         """Prune, default and prepare *manifest* in place; may raise StatusError."""
 
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Put in, in place, what the server itself decides and no client owns."""
+
     def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
         """Say all that is wrong with the complete *manifest*."""
         del manifest, write

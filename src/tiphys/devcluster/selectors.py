@@ -147,7 +147,8 @@ class _Parser:
         values: list[str] = []
         while self._peek() != ")":
             if self._peek() == "":
-                self._fail("unable to parse requirement: found '%s', expected: ',' or ')'")
+                wanted = "',' or ')'" if values else "',', ')' or identifier"
+                self._fail("unable to parse requirement: found '%s', expected: " + wanted)
             token = self._next()
             if token != ",":
                 values.append(token)

@@ -273,7 +273,7 @@ class Store:
         if there is None:
             raise not_found(resource, name)
         if write.subresource == "scale":
-            before = scale_of(resource, there)
+            before = scale_of(resource, there, lenient=True)
             changed = patched(before.copy(), kind, body, write)
             return self._rescale(Scaling.of_manifest(changed, resource, there), write, there)
         changed = patched(there.copy(), kind, body, write)

@@ -64,9 +64,9 @@ def dig(manifest: Mapping[str, Any], path: str) -> Any:
     return value
 
 
-def scale_of(resource: ResourceType, stored: Stored) -> Stored:
+def scale_of(resource: ResourceType, stored: Stored, *, lenient: bool = False) -> Stored:
     """
-    Give the Scale of an object.
+    Give the Scale of an object; *lenient* takes a missing size for 0.
 
     Raises:
         StatusError: 404 the kind has none, 500 a custom resource does not say how many replicas it wants.
@@ -77,7 +77,7 @@ def scale_of(resource: ResourceType, stored: Stored) -> Stored:
         raise StatusError(404, "the server could not find the requested resource", details={})
     manifest = stored.manifest
     replicas = dig(manifest, paths.replicas)
-    if replicas is None and not paths.built_in:
+    if replicas is None and not paths.built_in and not lenient:
         why = f'the spec replicas field "{paths.replicas}" does not exist'
         raise StatusError(500, f"Internal error occurred: {why}", details={"causes": [{"message": why}]})
     metadata = {key: manifest["metadata"].get(key) for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")}

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tiphys.devcluster.rules import Admission, Manifest
 
 _SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
+KNOWN_FINALIZERS = ("foregroundDeletion", "orphan", "kubernetes")
 _MAX_GENERATED_BASE = 58  # 63 minus the five letters that are added
 
 
@@ -44,12 +45,16 @@ def prepare_create(manifest: Manifest, write: Admission, namespace: str) -> None
     metadata["creationTimestamp"] = wire_time(write.now)
     if rules.counts_generations:
         metadata["generation"] = 1
+    if rules.status_apart:
+        manifest.pop("status", None)
     rules.admit(manifest, write)
     _settle_unknown_fields(write)
+    managed.record_create(manifest, write)
+    rules.complete(manifest, write)
     causes = [*metadata_causes(manifest, rules.name_format, generated=generated), *rules.validate(manifest, write)]
     if causes:
         raise invalid(resource.group, resource.kind, metadata.get("name") or "", rules.verdict(causes, write))
-    managed.record_create(manifest, write)
+    _advise(metadata, write)
 
 
 def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> None:
@@ -89,16 +94,26 @@ def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> N
     _keep_the_other_half(manifest, old, write)
     metadata = manifest["metadata"]
     _tidy(metadata)
+    _settle_unknown_fields(write, by_patch=by_patch)
+    managed.record_update(manifest, write, reset=given == [] or given == [{}])
+    rules.complete(manifest, write)
     if rules.counts_generations and not write.subresource_is_status and rules.changed(manifest, old):
         metadata["generation"] = before.get("generation", 0) + 1
-    _settle_unknown_fields(write)
     causes = [*update_causes(metadata, before), *rules.validate(manifest, write)]
     if causes:
         raise invalid(resource.group, resource.kind, before["name"], rules.verdict(causes, write))
-    managed.record_update(manifest, write, reset=given == [] or given == [{}])
+    _advise(metadata, write)
 
 
-def _settle_unknown_fields(write: Admission) -> None:
+def _advise(metadata: dict[str, Any], write: Admission) -> None:
+    """Warn of what is allowed and yet unwise."""
+    for name in metadata.get("finalizers") or ():
+        if "/" not in name and name not in KNOWN_FINALIZERS:
+            advice = "prefer a domain-qualified finalizer name to avoid accidental conflicts with other finalizer writers"
+            write.warnings.append(f'metadata.finalizers: "{name}": {advice}')
+
+
+def _settle_unknown_fields(write: Admission, *, by_patch: bool = False) -> None:
     """Unknown fields are gone already; say so as loudly as the client asked for."""
     if not (write.unknown_fields or write.duplicate_fields) or write.field_validation == "Ignore":
         return
@@ -106,6 +121,9 @@ def _settle_unknown_fields(write: Admission) -> None:
     said += [f'unknown field "{path}"' for path in write.unknown_fields]
     if write.field_validation == "Strict":
         resource = write.resource
+        if by_patch:
+            causes = [Cause("patch", f"Invalid value: strict decoding error: {', '.join(said)}")]
+            raise invalid(resource.group, resource.kind, (write.old or {})["metadata"]["name"], causes)
         message = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: '
         raise bad_request(message + ", ".join(said))
     write.warnings.extend(said)
@@ -121,6 +139,9 @@ def _check_type(manifest: Manifest, write: Admission) -> None:
     api_version = manifest.get("apiVersion") or resource.api_version
     kind = manifest.get("kind") or resource.kind
     if api_version != resource.api_version:
+        if not resource.rules.strategic:
+            unknown = [key for key in manifest if key not in ("apiVersion", "kind", "metadata")]
+            write.warnings.extend(f'unknown field "{key}"' for key in unknown)
         message = f"the API version in the data ({api_version}) does not match the expected API version ({resource.api_version})"
         raise bad_request(message)
     if kind != resource.kind:
