@@ -38,6 +38,13 @@ class SpecError(TiphysError):
         return str(self.found)
 
 
+class SpecInternalError(SpecError):
+    """A contradiction in the spec that clients know as an *Internal error*, not as an invalid value."""
+
+    def __str__(self) -> str:
+        return f"{self.field}: Internal error: {self.found}: {self.wanted}"
+
+
 class ConflictError(TiphysError):
     """Somebody wrote first: look again at once."""
 
