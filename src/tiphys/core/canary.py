@@ -68,7 +68,7 @@ def _route(now: Situation) -> Routing:
     grant = grant_weight(now, slots, behind)
     exchange = exchange_pods(now, slots, weight=grant.weight)
     wish = build_wish(now, slots, behind, weight=grant.weight, exchange=exchange)
-    nobody = behind.stable == 0 and behind.canary == 0 and not _only_pods_change(slots, wish)
+    nobody = now.replicas > 0 and behind.stable == 0 and behind.canary == 0 and not _only_pods_change(slots, wish)
     write = None if nobody or slots.routed.says(wish) else RouteTraffic(wish=wish, event=_weight_event(now, wish))
     return Routing(granted=grant.weight, wish=wish, write=write, moves=exchange.moves, because=grant.because)
 

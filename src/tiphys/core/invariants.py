@@ -14,7 +14,7 @@ from tiphys.api import values
 from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, CreateReplicaSet, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
-from tiphys.core.intent import Role, TrafficIntent
+from tiphys.core.intent import HeaderRoute, MirrorRoute, Role, TrafficIntent
 from tiphys.core.observed import Observed
 from tiphys.core.position import scale_in_force, stepped_weight
 from tiphys.core.revisions import find_revisions, hash_of
@@ -96,13 +96,13 @@ def _asks_no_more(seen: Observed, canary: CanaryStrategy, _plan: Plan, action: A
     most = max(slots.canary.carries, maximum_of(canary) if same_pods else ceiling(seen, canary))
     if action.wish.weight(Role.CANARY) > most:
         return f"S0: canary weight {action.wish.weight(Role.CANARY)} where at most {most} is asked for"
-    wished = {*action.wish.header_routes, *action.wish.mirrors}
+    wished: set[HeaderRoute | MirrorRoute] = {*action.wish.header_routes, *action.wish.mirrors}
     if wished and not wished <= _allowed_routes(seen, canary):
         return f"S5: routes {sorted(route.name for route in wished)} that the steps do not ask for here"
     return None
 
 
-def _allowed_routes(seen: Observed, canary: CanaryStrategy) -> set[object]:
+def _allowed_routes(seen: Observed, canary: CanaryStrategy) -> set[HeaderRoute | MirrorRoute]:
     status = seen.rollout.status
     revisions = find_revisions(seen)
     changed = status.current_pod_hash != revisions.pod_hash or status.current_step_hash != seen.steps_hash
@@ -121,7 +121,7 @@ def _adds_nothing_to_nobody(seen: Observed, canary: CanaryStrategy, _plan: Plan,
         return None
     wish = action.wish
     behind_canary, behind_stable = _ready(seen, slots.canary), _ready(seen, slots.stable)
-    gains_routes = {route for route in (*wish.header_routes, *wish.mirrors)} - {*slots.routed.header_routes, *slots.routed.mirrors}
+    gains_routes = {*wish.header_routes, *wish.mirrors} - {*slots.routed.header_routes, *slots.routed.mirrors}
     if (wish.weight(Role.CANARY) > slots.routed.canary or gains_routes) and behind_canary == 0:
         return "S1: the canary would gain traffic without a ready endpoint"
     if wish.weight(Role.STABLE) > slots.routed.stable and behind_stable == 0 and behind_canary > 0:

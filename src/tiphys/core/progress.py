@@ -35,7 +35,8 @@ def progress(now: Situation, slots: Slots | None, wish: TrafficIntent | None) ->
     position = now.position
     here = Progress(index=position.index, pauses=position.pauses, controller_pause=position.controller_pause)
     if position.promoted or position.aborted:
-        return replace(here, pauses=(), controller_pause=False)
+        unwell = _unwell(now)
+        return replace(here, pauses=(), controller_pause=False, because=() if unwell is None else (unwell,))
     held = _not_promoted(now, slots)
     if held is None:
         count = len(position.steps)
@@ -47,6 +48,20 @@ def progress(now: Situation, slots: Slots | None, wish: TrafficIntent | None) ->
         name = now.seen.rollout.metadata.name
         return replace(here, because=(_because(Why.PAUSED_BY_USER, f"Rollout {name}", "spec.paused: false", "spec.paused: true"),))
     return _execute(now, slots, wish, step, here)
+
+
+def _unwell(now: Situation) -> Because | None:
+    """Name what a promoted or aborted Rollout still lacks: its pods, all of them, and nobody else's."""
+    serving = now.revisions.stable
+    if serving is None:
+        return _because(Why.NO_STABLE, f"ReplicaSet of hash {now.revisions.stable_hash}", f"{now.replicas} pods", "no such ReplicaSet")
+    name, have = f"ReplicaSet {serving.metadata.name}", available(serving)
+    if serving.spec.replicas != now.replicas or have < now.replicas:
+        return _because(Why.STABLE_NOT_READY, name, f"{now.replicas} available pods", f"{serving.spec.replicas} wanted, {have} available")
+    left = None if now.routed else next((rs for rs in now.revisions.all if rs is not serving and rs.spec.replicas > 0), None)
+    if left is not None:
+        return _because(Why.SURGE_LIMIT, f"ReplicaSet {left.metadata.name}", "0 pods", f"{left.spec.replicas}")
+    return None
 
 
 def _execute(now: Situation, slots: Slots | None, wish: TrafficIntent | None, step: Step, here: Progress) -> Progress:
@@ -191,7 +206,7 @@ def _places_nothing(now: Situation, step: Step) -> bool:
     """Whether *step* asks for traffic to a canary that the spec itself wants without pods (S9)."""
     routes = (step.set_header_route, step.set_mirror_route)
     asks = bool(step.set_weight) or any(route is not None and route.match for route in routes)
-    return asks and now.routed and canary_size(now) == 0
+    return asks and now.routed and (canary_size(now) == 0 or now.replicas == 0)
 
 
 def _nothing_to_place(step: Step) -> str:

@@ -59,9 +59,9 @@ def asked_weight(now: Situation) -> int:
     """
     Give the canary weight that the steps (and people) ask for (S0).
 
-    Promoted, aborted or before a first stable version nothing is asked for: stable rests at the maximum.
+    Promoted, aborted, before a first stable version or without any pods nothing is asked for: stable rests at the maximum (S1).
     """
-    if not now.forward:
+    if not now.forward or now.replicas == 0:
         return 0
     if now.position.promote_full:
         return now.maximum

@@ -63,7 +63,7 @@ def grant_weight(now: Situation, slots: Slots, behind: Behind) -> Grant:
         return Grant(weight=present, because=_because(Why.STABLE_NOT_READY, _stable_name(now), "one ready endpoint", "none"))
     if asked > present:
         return _raise(now, behind, asked=asked, present=present)
-    return Grant(weight=asked)
+    return Grant(weight=asked, because=_lost(now, slots) if asked_weight(now) and not behind.ours else None)
 
 
 def _raise(now: Situation, behind: Behind, *, asked: int, present: int) -> Grant:
@@ -105,7 +105,9 @@ def _hand_over(now: Situation, slots: Slots, behind: Behind) -> Grant:
 
 def _nobody(now: Situation, slots: Slots) -> Grant:
     present = slots.canary.carries
-    if now.replicas == 0 or (present == 0 and not now.forward):
+    if now.replicas == 0:
+        return Grant(weight=0)
+    if present == 0 and not now.forward:
         return Grant(weight=present)
     return Grant(
         weight=present, because=_because(Why.NO_READY_ENDPOINTS, f"Rollout {now.seen.rollout.metadata.name}", "a ready endpoint", "none")

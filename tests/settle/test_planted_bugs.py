@@ -1,0 +1,112 @@
+"""The net holds: three well-known bugs, planted into the decision, are caught by the promises or at rest."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from test_random import assert_rest
+from world import CANARY_SERVICE, World, istio, world
+
+from tiphys.api.rollout import CanaryStrategy, Pause, Step
+from tiphys.core.actions import Plan, RouteTraffic, SwitchService
+from tiphys.core.decide import decide
+from tiphys.core.intent import Backend, Role, TrafficIntent
+from tiphys.core.invariants import ceiling
+from tiphys.core.observed import Observed
+
+STEPS = (Step(set_weight=20), Step(pause=Pause()), Step(set_weight=60), Step(pause=Pause()))
+
+
+def weight_before_readiness(seen: Observed) -> Plan:
+    """Write the step's weight when the step begins, without looking whether the canary can carry it."""
+    plan = decide(seen)
+    canary = seen.rollout.spec.strategy.canary
+    if canary is None or seen.router is None or seen.router.routed is None or not seen.rollout.status.stable_rs:
+        return plan
+    if any(isinstance(action, SwitchService) for action in plan.actions):
+        return plan
+    asked = ceiling(seen, canary)
+    wish = TrafficIntent(
+        backends=(
+            Backend(role=Role.STABLE, service=canary.stable_service, weight=100 - asked),
+            Backend(role=Role.CANARY, service=canary.canary_service, weight=asked),
+        )
+    )
+    others = tuple(action for action in plan.actions if not isinstance(action, RouteTraffic))
+    return plan if seen.router.routed.says(wish) else replace(plan, actions=(*others, RouteTraffic(wish=wish)))
+
+
+def selector_before_weight(seen: Observed) -> Plan:
+    """Point the canary Service at the newest version as soon as that has a pod, whatever the Service carries."""
+    plan = decide(seen)
+    available = {rs.metadata.name: rs.status.available_replicas for rs in seen.replica_sets}
+    before = seen.services[CANARY_SERVICE].spec.selector.get("rollouts-pod-template-hash", "")
+    newest = seen.identity.pod_hash
+    if not available.get(f"web-{newest}") or before in {"", newest} or any(isinstance(action, SwitchService) for action in plan.actions):
+        return plan
+    move = SwitchService(name=CANARY_SERVICE, before=before, pod_hash=newest, annotate=False, event=None)
+    return replace(plan, actions=(move, *plan.actions))
+
+
+class RouteOnEdgeOnly:
+    """Write routes when a step begins or the template changes, and never again."""
+
+    def __init__(self) -> None:
+        self.edge: tuple[object, ...] = ()
+
+    def __call__(self, seen: Observed) -> Plan:
+        plan = decide(seen)
+        status = seen.rollout.status
+        routes = [action for action in plan.actions if isinstance(action, RouteTraffic)]
+        edge = (status.current_pod_hash, status.current_step_index, status.stable_rs)
+        if routes and edge == self.edge:
+            return replace(plan, actions=tuple(action for action in plan.actions if not isinstance(action, RouteTraffic)))
+        self.edge = edge if routes else self.edge
+        return plan
+
+
+def eventful_life(toy: World) -> None:
+    """Update, lose every canary pod at weight, come back, be superseded, finish."""
+    toy.new_template("v2")
+    toy.settle()
+    assert_rest(toy)
+    toy.kill("v2", 10)
+    toy.once()
+    toy.settle()
+    assert_rest(toy)
+    toy.promote()
+    toy.settle()
+    toy.sick["v1"] = 0
+    toy.tick()
+    toy.new_template("v3")
+    toy.settle()
+    toy.sick.clear()
+    toy.settle()
+    assert_rest(toy)
+
+
+def test_the_eventful_life_is_fine_with_the_real_decision() -> None:
+    toy = world(canary=CanaryStrategy(steps=STEPS, traffic_routing=istio()))
+
+    eventful_life(toy)
+
+    assert toy.weights == (80, 20)
+
+
+@pytest.mark.parametrize(
+    ("bug", "words"),
+    [
+        (weight_before_readiness, "S1: the canary would gain traffic without a ready endpoint"),
+        (selector_before_weight, "S4: the pods behind canary"),
+        (RouteOnEdgeOnly(), ""),
+    ],
+    ids=["weight before readiness", "selector before weight", "route on edge only"],
+)
+def test_a_planted_bug_is_caught(bug: Callable[[Observed], Plan], words: str) -> None:
+    toy = world(canary=CanaryStrategy(steps=STEPS, traffic_routing=istio()))
+    toy.decide = bug
+
+    with pytest.raises(AssertionError) as caught:
+        eventful_life(toy)
+
+    assert words in str(caught.value)
