@@ -56,6 +56,7 @@ class Envoy:
         self._written: dict[Path, str] = {}
         self._clusters: dict[str, Json] = {}
         self._addresses: frozenset[str] = frozenset()
+        self._refusals: dict[str, int] = {}
         self._version = 0
         self.port = port
 
@@ -262,15 +263,15 @@ class Envoy:
         names = [re.escape(name) for name in pending]
         names += [re.escape(name.removesuffix(".version_text")) + r"\.update_rejected" for name in pending if name != _WARMING]
         pattern = rf"^({'|'.join(names)})$"
-        refused: dict[str, int | str] | None = None
         pause, deadline = _FIRST_LOOK, time.monotonic() + within
         while True:
             found = await self.stats(pattern)
-            rejections = {name: value for name, value in found.items() if name.endswith(".update_rejected")}
+            refusals = {name: int(value) for name, value in found.items() if name.endswith(".update_rejected")}
+            refused = any(count > self._refusals.get(name, 0) for name, count in refusals.items())
+            self._refusals |= refusals
             if all(found.get(name) == version for name, version in pending.items()):
                 return
-            refused = rejections if refused is None else refused
-            if rejections != refused or time.monotonic() > deadline:
+            if refused or time.monotonic() > deadline:
                 raise EnvoyRejectedError(f"envoy did not take the configuration for {', '.join(sorted(pending))}:\n{self._said()}")
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_LOOK)
