@@ -131,8 +131,7 @@ class WorkQueue(Generic[K]):
         self._release(key)
 
     def again(self, key: K) -> None:
-        """Note that *key* got further, and look at it again at once."""
-        self._failures.pop(key, None)
+        """Look at *key* again at once; whether it failed lately stays as it is."""
         self._release(key)
         self._want(key)
 

@@ -1,0 +1,332 @@
+"""What do we know of the cluster without asking it, and whose business is a change?"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from tiphys.api import names
+from tiphys.api.meta import Manifest
+from tiphys.api.rollout import Rollout, Step
+from tiphys.api.status import StepPluginStatus
+from tiphys.api.workloads import EndpointSlice, ReplicaSet, Service
+from tiphys.controller.cluster import ENDPOINT_SLICE, REPLICA_SET, ROLLOUT, SERVICE, Kind, Watched
+from tiphys.controller.named import Naming, services_of
+from tiphys.kube.store import Key, Store, identity, newer
+from tiphys.traffic.router import Ref
+
+SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
+ROLLOUT_KIND: Final[Kind] = ("argoproj.io", ROLLOUT)
+REPLICA_SET_KIND: Final[Kind] = ("apps", REPLICA_SET)
+SERVICE_KIND: Final[Kind] = ("", SERVICE)
+SLICE_KIND: Final[Kind] = ("discovery.k8s.io", ENDPOINT_SLICE)
+
+
+class Feed(Protocol):
+    """Fills stores from a cluster: by watches over HTTP, or in one process."""
+
+    def start(self, kind: Kind, store: Store[Any], answered: Callable[[], None]) -> None:
+        """Begin to keep *store* equal to the cluster's objects of *kind*; call *answered* once it is complete, or known to be absent."""
+
+    def absent(self, kind: Kind) -> bool:
+        """Tell whether the server does not serve *kind* or does not let us read it."""
+
+
+class Listener(Protocol):
+    """Is told which Rollouts a change concerns."""
+
+    def changed(self, key: Key) -> None:
+        """Something that the Rollout *key* is decided from changed."""
+
+    def edited(self, key: Key) -> None:
+        """A person changed the Rollout itself, or it is new."""
+
+    def gone(self, key: Key, last: Rollout | None) -> None:
+        """The Rollout is gone; *last* is how it was."""
+
+
+class Mirror:
+    """
+    The caches of a controller: one store per kind, found by index, and what was written for whom.
+
+    Kinds that only some Rollouts need are watched from the first time on that one needs them.
+    """
+
+    def __init__(self, feed: Feed, naming: Naming) -> None:
+        self._feed = feed
+        self._naming = naming
+        self.rollouts: Store[Rollout] = Store(
+            Rollout,
+            own=_own_rollout,
+            indexes={"service": self._services_named, "ref": self._refs_named, "kind": self._kinds_named, "namespace": _namespace},
+        )
+        self.replica_sets: Store[ReplicaSet] = Store(ReplicaSet, own=_own_replica_set, indexes={"owner": _owner, "stray": _stray})
+        self.services: Store[Service] = Store(Service)
+        self._slices: Store[EndpointSlice] = Store(EndpointSlice, indexes={"service": _sliced_service})
+        self._manifests: dict[Kind, Store[Manifest]] = {}
+        self._started: set[Kind] = set()
+        self._written: dict[Key, dict[Ref, str]] = {}
+        self._dead: set[str] = set()
+        self._listener: Listener | None = None
+
+    def start(self, listener: Listener) -> None:
+        """Watch the kinds that every controller needs, and tell *listener* of changes."""
+        self._listener = listener
+        self.rollouts.subscribe(self._rollout_changed)
+        self.replica_sets.subscribe(self._replica_set_changed)
+        for kind in (ROLLOUT_KIND, REPLICA_SET_KIND):
+            self.demand(kind)
+
+    @property
+    def synced(self) -> bool:
+        """Tell whether everything that was asked for so far has been read once, or cannot be."""
+        return bool(self._started) and all(self.demand(kind) is not Watched.LOADING for kind in self._started)
+
+    @property
+    def watched(self) -> frozenset[Kind]:
+        """Name the kinds that were asked for."""
+        return frozenset(self._started)
+
+    # Reading
+
+    def rollout(self, key: Key) -> Rollout | None:
+        """Give a Rollout, if it exists; one that does not decode as it was last readable."""
+        return self.rollouts.get(*key)
+
+    def broken(self, key: Key) -> str | None:
+        """Say why a Rollout does not decode, if it does not."""
+        return self.rollouts.broken.get(key)
+
+    def owned(self, uid: str) -> Sequence[ReplicaSet]:
+        """Give the ReplicaSets whose controller is the owner *uid*, in no particular order."""
+        return [found for found in self.replica_sets.by_index("owner", uid) if found.metadata.uid not in self._dead]
+
+    def strays(self, namespace: str) -> Sequence[ReplicaSet]:
+        """Give the ReplicaSets with a hash label and without a controller."""
+        return self.replica_sets.by_index("stray", namespace)
+
+    def service(self, namespace: str, name: str) -> Service | None:
+        """Give a Service, if it exists."""
+        return self.services.get(namespace, name)
+
+    def slices(self, namespace: str, service: str) -> Sequence[EndpointSlice] | None:
+        """Give the EndpointSlices of a Service; nothing where they cannot be read."""
+        if self.demand(SLICE_KIND) is not Watched.READY:
+            return None
+        return self._slices.by_index("service", (namespace, service))
+
+    def manifest(self, ref: Ref) -> Manifest | None:
+        """Give an object of a kind that some router needs, if it exists."""
+        store = self._manifests.get((ref.group, ref.kind))
+        return store.get(ref.namespace, ref.name) if store is not None else None
+
+    def demand(self, kind: Kind) -> Watched:
+        """Say how far the cache of a kind is, and begin to fill it where nobody asked for it so far."""
+        store = self.store(kind)
+        if kind not in self._started:
+            self._started.add(kind)
+            self._subscribe(kind)
+            self._feed.start(kind, store, lambda: self._answered(kind))
+        if store.synced.is_set():
+            return Watched.READY
+        return Watched.ABSENT if self._feed.absent(kind) else Watched.LOADING
+
+    def store(self, kind: Kind) -> Store[Any]:
+        """Give the store of a kind; a kind that is none of ours is kept as plain JSON."""
+        match kind:
+            case ("argoproj.io", "Rollout"):
+                return self.rollouts
+            case ("apps", "ReplicaSet"):
+                return self.replica_sets
+            case ("", "Service"):
+                return self.services
+            case ("discovery.k8s.io", "EndpointSlice"):
+                return self._slices
+            case _:
+                return self._manifests.setdefault(kind, Store(Manifest))
+
+    # Own writes
+
+    def wrote(self, key: Key, ref: Ref, version: str) -> None:
+        """Remember that *ref* was written for the Rollout *key*, and became *version*."""
+        self._written.setdefault(key, {})[ref] = version
+
+    def deleted(self, uid: str) -> None:
+        """Remember that we deleted the ReplicaSet *uid*: no picture shows it again."""
+        self._dead.add(uid)
+
+    def behind(self, key: Key) -> bool:
+        """Tell whether the caches have not yet seen everything that was written for the Rollout *key*."""
+        waiting = {ref: version for ref, version in self._written.pop(key, {}).items() if not self._has_seen(ref, version)}
+        if waiting:
+            self._written[key] = waiting
+        return bool(waiting)
+
+    def forget(self, key: Key) -> None:
+        """Drop what was remembered for a Rollout that is gone."""
+        self._written.pop(key, None)
+
+    def _has_seen(self, ref: Ref, version: str) -> bool:
+        store = self.store((ref.group, ref.kind))
+        known = store.get(ref.namespace, ref.name)
+        return not newer(version, store.version or "0") or (known is not None and not newer(version, _version(known)))
+
+    # Whose business is it?
+
+    def _subscribe(self, kind: Kind) -> None:
+        match kind:
+            case ("", "Service"):
+                self.services.subscribe(self._service_changed)
+            case ("discovery.k8s.io", "EndpointSlice"):
+                self._slices.subscribe(self._slice_changed)
+            case ("argoproj.io", "Rollout") | ("apps", "ReplicaSet"):
+                pass
+            case _:
+                self._manifests[kind].subscribe(self._manifest_handler(kind))
+
+    def _answered(self, kind: Kind) -> None:
+        """Look again at the Rollouts that waited for *kind*; the first two kinds tell of every object by themselves."""
+        if kind not in {ROLLOUT_KIND, REPLICA_SET_KIND}:
+            self._tell(self.rollouts.values())
+
+    def _rollout_changed(self, key: Key, old: Rollout | None, new: Rollout | None) -> None:
+        if self._listener is None:
+            return
+        if new is None and key not in self.rollouts:
+            self._listener.gone(key, old)
+        elif old is None or new is None or old is new or _by_a_person(old, new):
+            self._listener.edited(key)
+        else:
+            self._listener.changed(key)
+
+    def _replica_set_changed(self, _key: Key, old: ReplicaSet | None, new: ReplicaSet | None) -> None:
+        if new is None and old is not None:
+            self._dead.discard(old.metadata.uid)
+        owners = {_owner_key(each) for each in (old, new) if each is not None}
+        for owner in owners - {None}:
+            self._changed(owner)
+        if new is not None and _stray(new):
+            self._tell(each for each in self.rollouts.by_index("namespace", new.metadata.namespace) if _wants(each, new))
+
+    def _service_changed(self, key: Key, _old: Service | None, _new: Service | None) -> None:
+        self._tell(self.rollouts.by_index("service", tuple(key)))
+
+    def _slice_changed(self, _key: Key, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
+        for place in {place for each in (old, new) if each is not None for place in _sliced_service(each)}:
+            self._tell(self.rollouts.by_index("service", place))
+
+    def _manifest_handler(self, kind: Kind) -> Callable[[Key, Manifest | None, Manifest | None], None]:
+        group, name = kind
+
+        def changed(key: Key, _old: Manifest | None, _new: Manifest | None) -> None:
+            self._tell(self.rollouts.by_index("ref", Ref(group=group, kind=name, namespace=key.namespace, name=key.name)))
+
+        return changed
+
+    def _tell(self, rollouts: Iterable[Rollout]) -> None:
+        for rollout in rollouts:
+            self._changed(Key(rollout.metadata.namespace, rollout.metadata.name))
+
+    def _changed(self, key: Key | None) -> None:
+        if self._listener is not None and key is not None:
+            self._listener.changed(key)
+
+    def _services_named(self, rollout: Rollout) -> Iterable[tuple[str, str]]:
+        return [(rollout.metadata.namespace, name) for name in services_of(rollout)]
+
+    def _refs_named(self, rollout: Rollout) -> Iterable[Ref]:
+        named = self._naming.or_nothing(rollout)
+        return named.refs if named is not None else ()
+
+    def _kinds_named(self, rollout: Rollout) -> Iterable[Kind]:
+        named = self._naming.or_nothing(rollout)
+        return named.kinds if named is not None else ()
+
+
+def loading(caches: Mirror, kinds: Iterable[Kind]) -> bool:
+    """Begin to watch *kinds*, and tell whether one of them has not been read yet."""
+    states = [caches.demand(kind) for kind in kinds]
+    return Watched.LOADING in states
+
+
+def _version(known: object) -> str:
+    return identity(known).version
+
+
+def _owner(found: ReplicaSet) -> Iterable[str]:
+    controller = found.metadata.controller
+    return () if controller is None else (controller.uid,)
+
+
+def _stray(found: ReplicaSet) -> Iterable[str]:
+    bare = found.metadata.controller is None and names.pod_hash(found.metadata.labels) and found.metadata.deletion_timestamp is None
+    return (found.metadata.namespace,) if bare else ()
+
+
+def _wants(rollout: Rollout, stray: ReplicaSet) -> bool:
+    selector = rollout.spec.selector
+    return selector is not None and selector.matches(stray.metadata.labels)
+
+
+def _owner_key(found: ReplicaSet) -> Key | None:
+    controller = found.metadata.controller
+    if controller is None or controller.kind != ROLLOUT:
+        return None
+    return Key(found.metadata.namespace, controller.name)
+
+
+def _namespace(rollout: Rollout) -> Iterable[str]:
+    return (rollout.metadata.namespace,)
+
+
+def _sliced_service(found: EndpointSlice) -> Iterable[tuple[str, str]]:
+    service = found.metadata.labels.get(SERVICE_NAME_LABEL)
+    return () if service is None else ((found.metadata.namespace, service),)
+
+
+def _by_a_person(old: Rollout, new: Rollout) -> bool:
+    """Whether the difference is more than what we write ourselves."""
+    return (
+        old.metadata.generation != new.metadata.generation
+        or old.metadata.uid != new.metadata.uid
+        or old.status.abort != new.status.abort
+        or old.status.promote_full != new.status.promote_full
+        or (bool(old.status.pause_conditions) and not new.status.pause_conditions)
+    )
+
+
+def _own_rollout(found: Rollout) -> Rollout:
+    """Copy the raw parts, or each keeps its whole page of a list alive."""
+    spec = found.spec
+    strategy = spec.strategy
+    if strategy.canary is not None:
+        canary = strategy.canary
+        steps = tuple(_own_step(step) for step in canary.steps) if any(step.plugin for step in canary.steps) else canary.steps
+        routing = canary.traffic_routing
+        if routing is not None and routing.plugins:
+            routing = msgspec.structs.replace(routing, plugins={name: _copied(raw) for name, raw in routing.plugins.items()})
+        strategy = msgspec.structs.replace(strategy, canary=msgspec.structs.replace(canary, steps=steps, traffic_routing=routing))
+    status = found.status
+    if status.canary.step_plugin_statuses:
+        plugins = tuple(_own_plugin_status(each) for each in status.canary.step_plugin_statuses)
+        status = msgspec.structs.replace(status, canary=msgspec.structs.replace(status.canary, step_plugin_statuses=plugins))
+    spec = msgspec.structs.replace(spec, template=_copied(spec.template), strategy=strategy)
+    return msgspec.structs.replace(found, spec=spec, status=status)
+
+
+def _own_step(step: Step) -> Step:
+    if step.plugin is None:
+        return step
+    return msgspec.structs.replace(step, plugin=msgspec.structs.replace(step.plugin, config=_copied(step.plugin.config)))
+
+
+def _own_plugin_status(found: StepPluginStatus) -> StepPluginStatus:
+    return msgspec.structs.replace(found, status=_copied(found.status))
+
+
+def _own_replica_set(found: ReplicaSet) -> ReplicaSet:
+    return msgspec.structs.replace(found, spec=msgspec.structs.replace(found.spec, template=_copied(found.spec.template)))
+
+
+def _copied(raw: msgspec.Raw) -> msgspec.Raw:
+    return raw.copy()

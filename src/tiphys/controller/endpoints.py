@@ -1,0 +1,94 @@
+"""How many ready addresses does each ReplicaSet have behind a Service?"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tiphys.api import names
+from tiphys.api.workloads import Endpoint, EndpointSlice, ReplicaSet
+
+_RANDOM_LETTERS = 5
+_LONGEST_BASE = 58
+"""A pod is named after its ReplicaSet and a dash, cut off here, and five random letters."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Slice:
+    """Names of the ready pods by what stands before the random letters; *complete* unless some address is no pod's."""
+
+    version: str
+    ready: Mapping[str, frozenset[str]]
+    complete: bool
+
+
+@dataclass(slots=True)
+class EndpointCounts:
+    """
+    Counts ready addresses per pod hash, and remembers each EndpointSlice's part by its resourceVersion.
+
+    What is remembered only saves time: losing it changes no answer.
+    """
+
+    _slices: dict[str, _Slice] = field(default_factory=dict)
+
+    def of_service(self, slices: Sequence[EndpointSlice], replica_sets: Sequence[ReplicaSet]) -> Mapping[str, int] | None:
+        """
+        Count the ready, not terminating pods per hash of *replica_sets*.
+
+        Gives nothing where the slices do not tell whose pods they list: an address without a pod, or two ReplicaSets whose long names
+        give their pods the same beginning.
+        """
+        owners = {pod_base(found.metadata.name): names.pod_hash(found.metadata.labels) for found in replica_sets if _has_pods(found)}
+        if len(owners) < sum(map(_has_pods, replica_sets)):
+            return None
+        parts = [self._part(found) for found in slices]
+        if not all(part.complete for part in parts):
+            return None
+        return {pod_hash: _together(part.ready.get(base, frozenset()) for part in parts) for base, pod_hash in owners.items()}
+
+    def keep_only(self, uids: Iterable[str]) -> None:
+        """Forget the slices that are not among *uids*."""
+        kept = set(uids)
+        for uid in [uid for uid in self._slices if uid not in kept]:
+            del self._slices[uid]
+
+    def _part(self, found: EndpointSlice) -> _Slice:
+        uid, version = found.metadata.uid, found.metadata.resource_version
+        known = self._slices.get(uid)
+        if known is not None and known.version == version and version:
+            return known
+        made = _read(found)
+        self._slices[uid] = made
+        return made
+
+
+def pod_base(replica_set: str) -> str:
+    """Give the beginning that the names of a ReplicaSet's pods have in common."""
+    return f"{replica_set}-"[:_LONGEST_BASE]
+
+
+def _has_pods(found: ReplicaSet) -> bool:
+    return found.spec.replicas > 0 or found.status.replicas > 0
+
+
+def _read(found: EndpointSlice) -> _Slice:
+    ready: dict[str, set[str]] = {}
+    complete = True
+    for endpoint in found.endpoints:
+        if not _takes_traffic(endpoint):
+            continue
+        target = endpoint.target_ref
+        if target is None or target.kind != "Pod":
+            complete = False
+        else:
+            ready.setdefault(target.name[:-_RANDOM_LETTERS], set()).add(target.name)
+    return _Slice(found.metadata.resource_version, {base: frozenset(pods) for base, pods in ready.items()}, complete)
+
+
+def _takes_traffic(endpoint: Endpoint) -> bool:
+    return endpoint.conditions.ready is not False and not endpoint.conditions.terminating
+
+
+def _together(parts: Iterable[frozenset[str]]) -> int:
+    """Count pods once, also where they have an address in several slices (two address families)."""
+    found = [part for part in parts if part]
+    return len(found[0]) if len(found) == 1 else len(frozenset().union(*found))

@@ -1,0 +1,316 @@
+"""What happens in one pass over one Rollout, and when is the next?"""
+
+import traceback
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final, TypeVar
+from zlib import crc32
+
+import msgspec
+import structlog
+
+from tiphys.api.codec import decode_rollout, status_patch
+from tiphys.api.errors import SpecError, TiphysError
+from tiphys.api.meta import Manifest, ObjectMeta, Wire
+from tiphys.api.rollout import Rollout
+from tiphys.api.status import RolloutStatus
+from tiphys.api.words import EventType, Reason
+from tiphys.controller.apply import Gate, carry_out
+from tiphys.controller.caches import SERVICE_KIND, SLICE_KIND, Mirror, loading
+from tiphys.controller.claims import claim
+from tiphys.controller.cluster import Cluster, about, rollout_ref
+from tiphys.controller.named import Naming
+from tiphys.controller.observe import Eye
+from tiphys.controller.queue import WorkQueue
+from tiphys.controller.telemetry import Telemetry
+from tiphys.controller.trouble import CreationError, RefusedError, RoutingError, TakenNameError
+from tiphys.core.actions import Event, Plan
+from tiphys.core.observed import Observed
+from tiphys.core.report import Report, invalid, not_created
+from tiphys.kube.clock import Clock
+from tiphys.kube.errors import ConflictError, ThrottledError, UnreachableError
+from tiphys.kube.store import Key
+
+STALE_DELAY: Final = 0.1
+LOADING_DELAY: Final = 5.0
+SOONEST_WAKE: Final = 0.02
+RESYNC: Final = 900.0
+CONFLICTS_AT_ONCE: Final = 3
+
+W = TypeVar("W", bound=Wire)
+Decide = Callable[[Observed], Plan]
+
+log = structlog.get_logger("tiphys.controller")
+
+
+class Passes:
+    """
+    Observe, decide, apply: one pass at a time over each Rollout.
+
+    Nothing is remembered between passes that an outcome depends on. What is kept here: how often a Rollout had a conflict in a row,
+    and what was said about it already, so that a failure that lasts is told once.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts of a pass
+        self,
+        *,
+        caches: Mirror,
+        cluster: Cluster,
+        queue: WorkQueue[Key],
+        clock: Clock,
+        naming: Naming,
+        telemetry: Telemetry,
+        decide: Decide,
+        gate: Gate,
+        resync: float = RESYNC,
+    ) -> None:
+        self._caches = caches
+        self._cluster = cluster
+        self._queue = queue
+        self._clock = clock
+        self._naming = naming
+        self._telemetry = telemetry
+        self._decide = decide
+        self._gate = gate
+        self._resync = resync
+        self._eye = Eye(caches, clock, naming)
+        self._conflicts: dict[Key, int] = {}
+        self._said: dict[Key, str] = {}
+        self._traced: set[tuple[Key, str]] = set()
+        self._greeted: set[str] = set()
+
+    # What the caches tell (see `tiphys.controller.caches.Listener`)
+
+    def changed(self, key: Key) -> None:
+        """Look at a Rollout: something around it changed."""
+        self._queue.add(key)
+
+    def edited(self, key: Key) -> None:
+        """Look at a Rollout: it is new, or a person changed it."""
+        self._queue.hurry(key)
+
+    def gone(self, key: Key, last: Rollout | None) -> None:
+        """Forget a Rollout."""
+        if last is not None:
+            self._tell(last, Event(reason=Reason.ROLLOUT_DELETED, message=f"Rollout {key.namespace}/{key.name} is deleted."))
+            self._eye.forget(last.metadata.uid)
+            self._greeted.discard(last.metadata.uid)
+        self._queue.forget(key)
+        self._caches.forget(key)
+        self._telemetry.forget(key)
+        self._conflicts.pop(key, None)
+        self._said.pop(key, None)
+        self._traced = {each for each in self._traced if each[0] != key}
+
+    # The pass
+
+    async def look(self, key: Key) -> None:
+        """Do one pass over *key* and tell the queue when to look again; an error of any kind stays with this Rollout."""
+        began = self._clock.monotonic()
+        try:
+            wake_in = await self._pass(key)
+        except ConflictError as error:
+            self._conflict(key, error)
+        except RoutingError as error:
+            self._routing_failed(key, error)
+        except TakenNameError as error:
+            await self._count_collision(key, error)
+        except CreationError as error:
+            await self._creation_failed(key, error)
+        except RefusedError as error:
+            self._telemetry.refused(key, error.rule)
+            self._failed(key, Event(reason=Reason.UNSAFE_ACTION, message=str(error), type=EventType.WARNING))
+        except ThrottledError as error:
+            self._retry(key, at_least=error.retry_after or 0.0)
+        except UnreachableError:
+            self._retry(key)
+        except TiphysError as error:
+            self._failed(key, _reconciliation_error(str(error)))
+        except Exception as error:  # noqa: BLE001 - a bug of ours degrades one Rollout and not the process
+            self._broke(key, error)
+        else:
+            self._settled(key, wake_in)
+        self._telemetry.passed(key, self._clock.monotonic() - began)
+
+    async def _pass(self, key: Key) -> float | None:
+        """Give the seconds until the next look, or nothing where only a change matters."""
+        problem = self._caches.broken(key)
+        if problem is not None:
+            return await self._report_unreadable(key, problem)
+        rollout = self._caches.rollout(key)
+        if rollout is None or rollout.metadata.deletion_timestamp is not None:
+            return None
+        if self._caches.behind(key):
+            self._telemetry.stale()
+            return STALE_DELAY
+        named = self._naming.of(rollout)
+        kinds = set(named.kinds) | ({SERVICE_KIND, SLICE_KIND} if named.services else set())
+        if loading(self._caches, kinds):
+            return LOADING_DELAY
+        self._greet(rollout)
+        if await claim(rollout, self._caches, self._cluster):
+            return 0.0
+        sight = self._eye.look(rollout)
+        plan = self._decide(sight.seen)
+        await carry_out(plan, sight, self._cluster, self._gate)
+        self._conflicts.pop(key, None)
+        self._said.pop(key, None)
+        self._note_end(rollout.status, plan.status)
+        return self._next_look(key, plan.wake_at)
+
+    def _next_look(self, key: Key, wake_at: datetime | None) -> float:
+        resync = self._resync * (0.8 + 0.4 * (crc32(str(key).encode()) % 1000) / 1000)
+        if wake_at is None:
+            return resync
+        return min(resync, max(SOONEST_WAKE, (wake_at - self._clock.now()).total_seconds()))
+
+    def _greet(self, rollout: Rollout) -> None:
+        """Say hello to a Rollout that nobody has acted on yet: not to all of them after each start."""
+        metadata = rollout.metadata
+        if not rollout.status.observed_generation and metadata.uid not in self._greeted:
+            self._greeted.add(metadata.uid)
+            message = f"Rollout resource added to informer: {metadata.namespace}/{metadata.name}"
+            self._tell(rollout, Event(reason=Reason.ROLLOUT_ADDED, message=message))
+
+    def _note_end(self, before: RolloutStatus, after: RolloutStatus) -> None:
+        ended, known = after.duration, before.duration
+        if ended is not None and ended.completion_status and (known is None or known.finished_at != ended.finished_at):
+            self._telemetry.finished(ended)
+
+    # How a pass ends
+
+    def _settled(self, key: Key, wake_in: float | None) -> None:
+        if wake_in == 0.0:
+            self._queue.again(key)
+        else:
+            self._queue.settle(key, wake_in=wake_in)
+
+    def _conflict(self, key: Key, error: Exception) -> None:
+        """Look again at once, a few times; then wait like after any failure."""
+        self._telemetry.conflicted()
+        self._conflicts[key] = self._conflicts.get(key, 0) + 1
+        if self._conflicts[key] <= CONFLICTS_AT_ONCE:
+            self._queue.again(key)
+            return
+        log.info("conflicts", rollout=key.name, namespace=key.namespace, times=self._conflicts[key], problem=str(error))
+        self._retry(key)
+
+    def _routing_failed(self, key: Key, error: RoutingError) -> None:
+        if all(isinstance(each, ConflictError) for each in error.errors):
+            self._conflict(key, error)
+        elif all(isinstance(each, ConflictError | UnreachableError) for each in error.errors):
+            self._retry(key)
+        else:
+            waits = [each.retry_after or 0.0 for each in error.errors if isinstance(each, ThrottledError)]
+            event = Event(reason=Reason.TRAFFIC_ROUTING_ERROR, message=str(error), type=EventType.WARNING)
+            self._failed(key, event, at_least=max(waits, default=0.0))
+
+    async def _count_collision(self, key: Key, error: TakenNameError) -> None:
+        """Raise the collision count, which gives the template another hash (lifecycle 3.5)."""
+        log.info("name taken", rollout=key.name, namespace=key.namespace, replica_set=error.name, collision_count=error.count)
+        rollout = self._caches.rollout(key)
+        if rollout is not None:
+            status = msgspec.structs.replace(rollout.status, collision_count=error.count)
+            await self._write_status(key, rollout, status, purpose=f"collision count {error.count}: {error.name} is taken")
+        self._retry(key)
+
+    async def _creation_failed(self, key: Key, error: CreationError) -> None:
+        """Write what stays true although the pass failed: that the ReplicaSet cannot be created."""
+        rollout = self._caches.rollout(key)
+        if rollout is not None:
+            told = not_created(rollout, error.name, str(error.error), self._clock.now())
+            await self._write_report(key, rollout, told, purpose=f"condition: ReplicaSet {error.name} cannot be created")
+        waits = error.error.retry_after if isinstance(error.error, ThrottledError) else None
+        self._telemetry.failed(key)
+        self._retry(key, at_least=waits or 0.0)
+
+    def _failed(self, key: Key, event: Event, *, at_least: float = 0.0) -> None:
+        """Tell *event*, once for as long as the same failure lasts, and look again after a delay."""
+        self._telemetry.failed(key)
+        if self._said.get(key) != event.message:
+            self._said[key] = event.message
+            log.warning("pass failed", rollout=key.name, namespace=key.namespace, reason=event.reason.value, problem=event.message)
+            rollout = self._caches.rollout(key)
+            if rollout is not None:
+                self._tell(rollout, event)
+        self._retry(key, at_least=at_least)
+
+    def _broke(self, key: Key, error: Exception) -> None:
+        """Tell about an error of our own: with its traceback once per place and Rollout."""
+        place = _place(error)
+        self._telemetry.broke(key)
+        if (key, place) not in self._traced:
+            self._traced.add((key, place))
+            log.error("error of our own", rollout=key.name, namespace=key.namespace, place=place, exc_info=error)
+        self._failed(key, _reconciliation_error(f"{type(error).__name__}: {error}"))
+
+    def _retry(self, key: Key, *, at_least: float = 0.0) -> None:
+        self._queue.retry(key, at_least=at_least)
+
+    # A Rollout that does not decode
+
+    async def _report_unreadable(self, key: Key, problem: str) -> float | None:
+        """Say in its status and by an event which field of a Rollout is wrong; nothing else happens to it."""
+        if self._said.get(key) == problem:
+            return None
+        raw = await self._cluster.reread(key, rollout_ref(key), purpose="see which field does not decode")
+        if raw is None:
+            return None
+        rollout, error = _as_far_as_readable(key, raw, problem)
+        told = invalid(rollout, (error,), self._clock.now())
+        event = Event(reason=Reason.INVALID_SPEC, message=told.status.message, type=EventType.WARNING)
+        await self._write_report(key, rollout, told, purpose="condition: the Rollout does not decode")
+        if not told.events:
+            self._tell(rollout, event)
+        self._said[key] = problem
+        return None
+
+    # Writing
+
+    async def _write_report(self, key: Key, rollout: Rollout, told: Report, *, purpose: str) -> None:
+        await self._write_status(key, rollout, told.status, purpose=purpose)
+        for event in told.events:
+            self._tell(rollout, event)
+
+    async def _write_status(self, key: Key, rollout: Rollout, status: RolloutStatus, *, purpose: str) -> None:
+        """Write a status beside the plan; a failure to do so is left to the next pass."""
+        patch = status_patch(rollout.status, status)
+        if not patch:
+            return
+        patch = {**patch, "metadata": {"resourceVersion": rollout.metadata.resource_version}}
+        try:
+            await self._cluster.patch(key, rollout_ref(key), patch, subresource="status", purpose=purpose)
+        except TiphysError as error:
+            log.info("status not written", rollout=key.name, namespace=key.namespace, purpose=purpose, problem=str(error))
+
+    def _tell(self, rollout: Rollout, event: Event) -> None:
+        self._cluster.tell(about(rollout), event)
+
+
+def _reconciliation_error(text: str) -> Event:
+    return Event(reason=Reason.RECONCILIATION_ERROR, message=f"Reconciliation failed with error: {text}", type=EventType.WARNING)
+
+
+def _place(error: Exception) -> str:
+    """Name where an error was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else type(error).__name__
+
+
+def _as_far_as_readable(key: Key, raw: Manifest, problem: str) -> tuple[Rollout, SpecError]:
+    """Give the metadata and status of a Rollout whose spec does not decode, and what is wrong with it."""
+    try:
+        decode_rollout(msgspec.json.encode(raw))
+        error = SpecError(field="spec", found=problem, wanted="a Rollout that can be read")
+    except SpecError as found:
+        error = found
+    metadata = _converted(raw.get("metadata"), ObjectMeta) or ObjectMeta(name=key.name, namespace=key.namespace)
+    status = _converted(raw.get("status"), RolloutStatus) or RolloutStatus()
+    return Rollout(metadata=metadata, status=status), error
+
+
+def _converted(raw: object, kind: type[W]) -> W | None:
+    try:
+        return msgspec.convert(raw or {}, kind)
+    except msgspec.ValidationError:
+        return None

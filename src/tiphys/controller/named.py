@@ -1,0 +1,67 @@
+"""Which other objects does a Rollout name, and so, whose changes concern it?"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from tiphys.api.rollout import Rollout
+from tiphys.api.validation import named_services
+from tiphys.traffic.router import Ref, Router
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """The Services a Rollout names (without empty names, each once), its routers, and the objects these read."""
+
+    services: tuple[str, ...]
+    routers: tuple[Router, ...]
+    refs: tuple[Ref, ...]
+
+    @property
+    def kinds(self) -> frozenset[tuple[str, str]]:
+        """Groups and kinds that must be watched for the routers."""
+        return frozenset((ref.group, ref.kind) for ref in self.refs)
+
+
+@dataclass(slots=True)
+class Naming:
+    """
+    Answers what a Rollout names, and remembers it per generation of the spec.
+
+    *routers_of* makes the routers of a Rollout (`tiphys.traffic.table`).
+    """
+
+    routers_of: Callable[[Rollout], Sequence[Router]]
+    _known: dict[str, tuple[int, Named]] = field(default_factory=dict)
+
+    def of(self, rollout: Rollout) -> Named:
+        """Give what *rollout* names."""
+        uid, generation = rollout.metadata.uid, rollout.metadata.generation
+        known = self._known.get(uid)
+        if known is not None and generation and known[0] == generation:
+            return known[1]
+        routers = tuple(self.routers_of(rollout))
+        refs = tuple(dict.fromkeys(ref for router in routers for ref in router.reads()))
+        named = Named(services=services_of(rollout), routers=routers, refs=refs)
+        self._known[uid] = (generation, named)
+        return named
+
+    def or_nothing(self, rollout: Rollout) -> Named | None:
+        """
+        Give what *rollout* names, or nothing where a router cannot even be made of it.
+
+        For the indexes: they run while a watch is read, and one poisoned object must not end it. The pass over that Rollout meets
+        the same error and tells it.
+        """
+        try:
+            return self.of(rollout)
+        except Exception:  # noqa: BLE001 - see above
+            return None
+
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of a Rollout that is gone."""
+        self._known.pop(uid, None)
+
+
+def services_of(rollout: Rollout) -> tuple[str, ...]:
+    """Give the Services that the strategy names, each once."""
+    return tuple(dict.fromkeys(named_services(rollout).values()))

@@ -1,0 +1,206 @@
+"""What does the cluster look like around one Rollout, right now?"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tiphys.api import names, podhash
+from tiphys.api.equality import same_template
+from tiphys.api.errors import SpecError
+from tiphys.api.meta import Manifest
+from tiphys.api.rollout import Rollout
+from tiphys.api.validation import reference_problems, spec_problems, template_labels
+from tiphys.api.workloads import ReplicaSet, Service
+from tiphys.controller.cluster import Caches
+from tiphys.controller.endpoints import EndpointCounts
+from tiphys.controller.named import Named, Naming
+from tiphys.core.observed import Identity, Observed, RouterPicture
+from tiphys.kube.clock import Clock
+from tiphys.kube.store import identity
+from tiphys.traffic.router import Ref
+from tiphys.traffic.table import unsupported
+from tiphys.traffic.together import combine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """The picture, and what it was drawn from: apply writes with the versions that the decision saw."""
+
+    seen: Observed
+    named: Named
+    found: Mapping[Ref, Manifest]
+
+
+@dataclass(slots=True)
+class _Template:
+    """What a pod template came to, and which ReplicaSets (by uid and generation) were found to be equal to it."""
+
+    template: bytes
+    collision_count: int | None
+    forms: frozenset[str]
+    pod_hash: str
+    digest: str
+    labels: Mapping[str, str]
+    compared: dict[tuple[str, int], bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Routes:
+    """What the routers said of objects at these versions."""
+
+    generation: int
+    versions: tuple[tuple[Ref, str], ...]
+    picture: RouterPicture | None
+    problems: tuple[SpecError, ...]
+
+
+@dataclass(slots=True)
+class _Memory:
+    """What is remembered of one Rollout, to save time only."""
+
+    endpoints: dict[str, EndpointCounts] = field(default_factory=dict)
+    template: _Template | None = None
+    spec: tuple[int, tuple[SpecError, ...], str] | None = None
+    routes: _Routes | None = None
+
+
+class Eye:
+    """
+    Draws the picture from the caches.
+
+    It judges nothing and asks nobody. What it remembers between two looks (by resourceVersion, generation or content) is only what
+    takes long to compute again.
+    """
+
+    def __init__(self, caches: Caches, clock: Clock, naming: Naming) -> None:
+        self._caches = caches
+        self._clock = clock
+        self._naming = naming
+        self._memory: dict[str, _Memory] = {}
+
+    def look(self, rollout: Rollout) -> Sight:
+        """Give the picture of *rollout*; the time is taken once, here."""
+        now = self._clock.now()
+        memory = self._memory.setdefault(rollout.metadata.uid, _Memory())
+        named = self._naming.of(rollout)
+        replica_sets = tuple(sorted(self._caches.owned(rollout.metadata.uid), key=lambda found: found.metadata.name))
+        services = self._services(rollout, named)
+        found = {ref: manifest for ref in named.refs if (manifest := self._caches.manifest(ref)) is not None}
+        wrong, steps_hash = self._spec(rollout, memory)
+        who, template_problems = self._identity(rollout, replica_sets, memory)
+        picture, router_problems = self._routes(rollout, named, found, memory)
+        references = reference_problems(rollout, who.labels, services)
+        seen = Observed(
+            now=now,
+            rollout=rollout,
+            identity=who,
+            steps_hash=steps_hash,
+            replica_sets=replica_sets,
+            services=services,
+            endpoints=self._endpoints(rollout, services, replica_sets, memory),
+            router=picture,
+            problems=_each_once((*wrong, *template_problems, *references, *router_problems)),
+        )
+        return Sight(seen=seen, named=named, found=found)
+
+    def forget(self, uid: str) -> None:
+        """Drop what is remembered of a Rollout that is gone."""
+        self._memory.pop(uid, None)
+        self._naming.forget(uid)
+
+    def _services(self, rollout: Rollout, named: Named) -> Mapping[str, Service]:
+        space = rollout.metadata.namespace
+        return {name: service for name in named.services if (service := self._caches.service(space, name)) is not None}
+
+    def _endpoints(
+        self, rollout: Rollout, services: Mapping[str, Service], replica_sets: Sequence[ReplicaSet], memory: _Memory
+    ) -> Mapping[str, Mapping[str, int]]:
+        counted = {}
+        for name in services:
+            slices = self._caches.slices(rollout.metadata.namespace, name)
+            if slices is None:
+                continue
+            counts = memory.endpoints.setdefault(name, EndpointCounts()).of_service(slices, replica_sets)
+            if counts is not None:
+                counted[name] = counts
+        return counted
+
+    def _spec(self, rollout: Rollout, memory: _Memory) -> tuple[tuple[SpecError, ...], str]:
+        """Give what is wrong with the spec, and the hash of its steps; both change with the generation only."""
+        generation = rollout.metadata.generation
+        if memory.spec is None or not generation or memory.spec[0] != generation:
+            memory.spec = (generation, spec_problems(rollout), _steps_hash(rollout))
+        return memory.spec[1], memory.spec[2]
+
+    def _identity(self, rollout: Rollout, replica_sets: Sequence[ReplicaSet], memory: _Memory) -> tuple[Identity, tuple[SpecError, ...]]:
+        template = bytes(rollout.spec.template)
+        count = rollout.status.collision_count
+        known = memory.template
+        if known is None or (known.template, known.collision_count) != (template, count):
+            try:
+                known = memory.template = _read_template(template, count)
+            except SpecError as error:
+                return Identity(pod_hash=""), (error,)
+        equal = frozenset(found.metadata.name for found in replica_sets if _is_equal(found, known))
+        who = Identity(pod_hash=known.pod_hash, known=known.forms, equal=equal, digest=known.digest, labels=known.labels)
+        return who, ()
+
+    def _routes(
+        self, rollout: Rollout, named: Named, found: Mapping[Ref, Manifest], memory: _Memory
+    ) -> tuple[RouterPicture | None, tuple[SpecError, ...]]:
+        if not named.routers:
+            return None, ()
+        generation = rollout.metadata.generation
+        versions = tuple((ref, identity(manifest).version) for ref, manifest in found.items())
+        known = memory.routes
+        if known is None or not generation or (known.generation, known.versions) != (generation, versions):
+            problems = [problem for router in named.routers for problem in router.problems(found)]
+            problems += unsupported(rollout)
+            picture = RouterPicture(routed=combine([router.routed(found) for router in named.routers]))
+            known = memory.routes = _Routes(generation, versions, picture, tuple(problems))
+        return known.picture, known.problems
+
+
+def _read_template(template: bytes, count: int | None) -> _Template:
+    pod_hash = podhash.template_hash(template, count)
+    return _Template(
+        template=template,
+        collision_count=count,
+        forms=frozenset(
+            {
+                pod_hash,
+                podhash.template_hash(template),
+                podhash.legacy_template_hash(template),
+                podhash.legacy_template_hash(template, count),
+            }
+        ),
+        pod_hash=pod_hash,
+        digest=podhash.template_digest(template),
+        labels=template_labels(template),
+    )
+
+
+def _is_equal(found: ReplicaSet, known: _Template) -> bool:
+    """
+    Whether a ReplicaSet has the template, whatever its hash.
+
+    One of ours carries the digest of what it was made from: if that is another template, people changed it by hand, and pods that it
+    made before are not what the Rollout asks for (12.1).
+    """
+    if names.pod_hash(found.metadata.labels) in known.forms:
+        return True
+    made_from = found.metadata.annotations.get(names.TEMPLATE_DIGEST)
+    if made_from is not None:
+        return made_from == known.digest
+    at = (found.metadata.uid, found.metadata.generation)
+    if at not in known.compared or not at[1]:
+        known.compared[at] = same_template(bytes(found.spec.template), known.template)
+    return known.compared[at]
+
+
+def _steps_hash(rollout: Rollout) -> str:
+    canary = rollout.spec.strategy.canary
+    return podhash.steps_hash(canary.steps) if canary is not None else ""
+
+
+def _each_once(problems: Sequence[SpecError]) -> tuple[SpecError, ...]:
+    return tuple(dict.fromkeys(problems))

@@ -1,0 +1,254 @@
+"""What does the controller measure about itself and its Rollouts? (Lifecycle reference 10.2)"""
+
+from collections.abc import Callable, Iterable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from tiphys.api.rollout import Rollout
+from tiphys.api.status import RolloutDuration
+from tiphys.api.words import ConditionType, Reason
+from tiphys.core.actions import Event
+from tiphys.kube.resources import Resource
+from tiphys.kube.store import Key
+
+_PASS_SECONDS: Final = (0.01, 0.15, 0.25, 0.5, 1)
+_DURATION: Final = (30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)
+_PROGRESSION: Final = (30, 60, 120, 300, 600, 900, 1800, 3600)
+_MANUAL_PAUSE: Final = (0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800)
+_QUEUE_SECONDS: Final = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10)
+_WHO: Final = ("namespace", "name")
+_PHASES: Final = ("Completed", "Progressing", "Paused", "Timeout", "Error", "Abort", "InvalidSpec")
+_PHASE_OF: Final = {
+    Reason.NEW_REPLICA_SET_AVAILABLE: "Completed",
+    Reason.ROLLOUT_PAUSED: "Paused",
+    Reason.REPLICA_SET_CREATE_ERROR: "Error",
+    Reason.PROGRESS_DEADLINE_EXCEEDED: "Timeout",
+    Reason.ROLLOUT_ABORTED: "Abort",
+}
+_UNNAMED: Final = frozenset({"events", "replicasets"})
+
+
+class Telemetry:
+    """
+    The metrics of one controller, in a registry of its own.
+
+    Series of a Rollout go with it (`forget`). The state of Rollouts is read from the caches when somebody scrapes: it costs a pass nothing.
+    """
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        registry = self.registry
+        self._passes = Histogram("rollout_reconcile", "Rollout reconciliation in seconds", _WHO, buckets=_PASS_SECONDS, registry=registry)
+        self._errors = Counter("rollout_reconcile_error", "Failed reconciliations of a Rollout", _WHO, registry=registry)
+        self._events = Counter("rollout_events", "Events recorded on a Rollout", (*_WHO, "type", "reason"), registry=registry)
+        self._refused = Counter("rollout_unsafe_action_refused", "Actions that the last gate stopped", (*_WHO, "rule"), registry=registry)
+        self._bugs = Counter("rollout_decision_failed", "Decisions that ended in an error of our own", _WHO, registry=registry)
+        self._stale = Counter("rollout_stale_cache", "Passes put off because the caches were behind our own writes", registry=registry)
+        self._conflicts = Counter("rollout_write_conflict", "Writes refused because somebody wrote first", registry=registry)
+        self._requests = Counter(
+            "controller_clientset_k8s_request",
+            "Requests to the API server",
+            ("kind", "namespace", "name", "verb", "status_code"),
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "rollout_duration_seconds", "Start to end of an update", ("status",), buckets=_DURATION, registry=registry
+        )
+        self._progression = Histogram(
+            "rollout_progression_duration_seconds",
+            "The same without the time people waited",
+            ("status",),
+            buckets=_PROGRESSION,
+            registry=registry,
+        )
+        self._manual = Histogram(
+            "rollout_manual_pause_duration_seconds",
+            "Time an update waited for people",
+            ("status",),
+            buckets=_MANUAL_PAUSE,
+            registry=registry,
+        )
+        Gauge("argo_rollouts_controller_info", "Running controller", ("version",), registry=registry).labels(own_version()).set(1)
+        self._event_series: dict[Key, set[tuple[str, str]]] = {}
+        self._refused_series: dict[Key, set[str]] = {}
+
+    def page(self) -> bytes:
+        """Give all metrics in the text format of Prometheus."""
+        return generate_latest(self.registry)
+
+    def watch_rollouts(self, rollouts: Callable[[], Iterable[Rollout]]) -> None:
+        """Report the state of *rollouts* whenever somebody scrapes."""
+        self.registry.register(_RolloutStates(rollouts))
+
+    def passed(self, key: Key, seconds: float) -> None:
+        """Note how long a pass took, well or not."""
+        self._passes.labels(*key).observe(seconds)
+
+    def failed(self, key: Key) -> None:
+        """Count a pass that failed."""
+        self._errors.labels(*key).inc()
+
+    def broke(self, key: Key) -> None:
+        """Count an error of our own."""
+        self._bugs.labels(*key).inc()
+
+    def stale(self) -> None:
+        """Count a pass that was put off."""
+        self._stale.inc()
+
+    def conflicted(self) -> None:
+        """Count a conflict."""
+        self._conflicts.inc()
+
+    def refused(self, key: Key, rule: str) -> None:
+        """Count an action that the gate stopped; *rule* begins with the invariant's name."""
+        short = rule.partition(":")[0].split(",")[0]
+        self._refused.labels(*key, short).inc()
+        self._refused_series.setdefault(key, set()).add(short)
+
+    def told(self, namespace: str, name: str, event: Event) -> None:
+        """Count an event."""
+        series = (event.type.value, event.reason.value)
+        self._events.labels(namespace, name, *series).inc()
+        self._event_series.setdefault(Key(namespace, name), set()).add(series)
+
+    def requested(
+        self, verb: str, resource: Resource | None, namespace: str | None, name: str | None, status: int, _seconds: float
+    ) -> None:
+        """Count a request; of kinds with many names only the kind."""
+        kind = resource.plural if resource is not None else ""
+        shown = "N/A" if not name or kind in _UNNAMED else name
+        self._requests.labels(kind, namespace or "", shown, verb, str(status)).inc()
+
+    def finished(self, duration: RolloutDuration) -> None:
+        """Note how long an update took that ended now."""
+        if duration.rollout_started_at is None or duration.finished_at is None:
+            return
+        seconds = (duration.finished_at - duration.rollout_started_at).total_seconds()
+        waited = duration.total_manual_pause_duration_seconds
+        self._duration.labels(duration.completion_status).observe(seconds)
+        self._progression.labels(duration.completion_status).observe(max(0.0, seconds - waited))
+        self._manual.labels(duration.completion_status).observe(waited)
+
+    def forget(self, key: Key) -> None:
+        """Drop the series of a Rollout that is gone."""
+        for metric in (self._passes, self._errors, self._bugs):
+            _drop(metric, *key)
+        for series in self._event_series.pop(key, ()):
+            _drop(self._events, *key, *series)
+        for rule in self._refused_series.pop(key, ()):
+            _drop(self._refused, *key, rule)
+
+
+class QueueMetrics:
+    """What the queue does, under the names that dashboards know."""
+
+    def __init__(self, registry: CollectorRegistry, name: str, depth: Callable[[], int]) -> None:
+        self._added = Counter("workqueue_adds", "Keys that came in", ("name",), registry=registry).labels(name)
+        self._retried = Counter("workqueue_retries", "Keys that failed and come back", ("name",), registry=registry).labels(name)
+        self._waited = Histogram(
+            "workqueue_queue_duration_seconds", "Waiting", ("name",), buckets=_QUEUE_SECONDS, registry=registry
+        ).labels(name)
+        self._worked = Histogram("workqueue_work_duration_seconds", "Work", ("name",), buckets=_QUEUE_SECONDS, registry=registry).labels(
+            name
+        )
+        Gauge("workqueue_depth", "Keys that wait for a worker", ("name",), registry=registry).labels(name).set_function(depth)
+
+    def added(self) -> None:
+        """Count a key that came in."""
+        self._added.inc()
+
+    def started(self, waited: float) -> None:
+        """Note how long a key waited."""
+        self._waited.observe(waited)
+
+    def finished(self, worked: float) -> None:
+        """Note how long a worker had a key."""
+        self._worked.observe(worked)
+
+    def retried(self) -> None:
+        """Count a key that failed."""
+        self._retried.inc()
+
+
+class _RolloutStates(Collector):
+    """The state of all Rollouts at the time of the scrape."""
+
+    def __init__(self, rollouts: Callable[[], Iterable[Rollout]]) -> None:
+        self._rollouts = rollouts
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing beforehand."""
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the gauges."""
+        info = GaugeMetricFamily("rollout_info", "State of a Rollout", labels=(*_WHO, "strategy", "traffic_router", "phase"))
+        phases = GaugeMetricFamily("rollout_phase", "Deprecated: use rollout_info", labels=(*_WHO, "strategy", "phase"))
+        counts = {
+            word: GaugeMetricFamily(f"rollout_info_replicas_{word}", f"Pods {word}", labels=_WHO)
+            for word in ("available", "unavailable", "desired", "updated")
+        }
+        for rollout in self._rollouts():
+            who = [rollout.metadata.namespace, rollout.metadata.name]
+            phase, strategy = phase_of(rollout), strategy_of(rollout)
+            info.add_metric([*who, strategy, router_of(rollout), phase], 1)
+            for each in _PHASES:
+                phases.add_metric([*who, strategy, each], float(each == phase))
+            status = rollout.status
+            counts["available"].add_metric(who, status.available_replicas)
+            counts["unavailable"].add_metric(who, status.replicas - status.available_replicas)
+            counts["desired"].add_metric(who, 1 if rollout.spec.replicas is None else rollout.spec.replicas)
+            counts["updated"].add_metric(who, status.updated_replicas)
+        return [info, phases, *counts.values()]
+
+
+def own_version() -> str:
+    """Give the version of this installation."""
+    try:
+        return version("tiphys")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def phase_of(rollout: Rollout) -> str:
+    """Give the `phase` label: from the Progressing condition's reason, unless the spec is invalid."""
+    conditions = {condition.type: condition for condition in rollout.status.conditions}
+    if ConditionType.INVALID_SPEC in conditions:
+        return "InvalidSpec"
+    progressing = conditions.get(ConditionType.PROGRESSING)
+    return _PHASE_OF.get(Reason(progressing.reason), "Progressing") if progressing and progressing.reason in set(Reason) else "Progressing"
+
+
+def strategy_of(rollout: Rollout) -> str:
+    """Give the `strategy` label."""
+    strategy = rollout.spec.strategy
+    return "blueGreen" if strategy.blue_green is not None else "canary" if strategy.canary is not None else "none"
+
+
+def router_of(rollout: Rollout) -> str:
+    """Give the `traffic_router` label; with several routers the last in the documented order."""
+    canary = rollout.spec.strategy.canary
+    routing = canary.traffic_routing if canary is not None else None
+    if routing is None:
+        return ""
+    named = {
+        "ALB": routing.alb,
+        "Ambassador": routing.ambassador,
+        "Istio": routing.istio,
+        "Nginx": routing.nginx,
+        "SMI": routing.smi,
+        "AppMesh": routing.app_mesh,
+    }
+    return next((name for name in reversed(named) if named[name] is not None), "")
+
+
+def _drop(metric: Counter | Histogram, *labels: str) -> None:
+    try:
+        metric.remove(*labels)
+    except KeyError:
+        return
