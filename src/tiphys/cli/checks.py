@@ -47,8 +47,11 @@ class Report:
 
     @property
     def errors(self) -> list[str]:
-        """What has to be mended, file by file."""
-        return [*map(str, self.unreadable), *(str(finding) for finding in self.findings if finding.fatal)]
+        """What has to be mended, document by document."""
+        wrong = [(error.file, error.number, str(error)) for error in self.unreadable]
+        wrong += [(found.document.file, found.document.number, str(found)) for found in self.findings if found.fatal]
+        # Sorting keeps the order of what stands in one document.
+        return [text for _, _, text in sorted(wrong, key=lambda each: each[:2])]
 
     @property
     def warnings(self) -> list[str]:

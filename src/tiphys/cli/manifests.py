@@ -29,7 +29,16 @@ _FLOAT: Final = re.compile(
 
 
 class FileError(TiphysError):
-    """A file cannot be read as Kubernetes objects; the text names the file, and line and column where there are some."""
+    """
+    A file cannot be read as Kubernetes objects; the text names the file, and line and column where there are some.
+
+    *number* is that of the document, 0 where no document can be told.
+    """
+
+    def __init__(self, text: str, *, file: str, number: int = 0) -> None:
+        self.file = file
+        self.number = number
+        super().__init__(text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +79,9 @@ def read_file(name: str) -> tuple[list[Document], list[FileError]]:
     try:
         text = Path(name).read_text(encoding="utf-8")
     except OSError as error:
-        return [], [FileError(f"{name}: {(error.strerror or 'cannot be read').lower()}")]
+        return [], [FileError(f"{name}: {(error.strerror or 'cannot be read').lower()}", file=name)]
     except UnicodeDecodeError as error:
-        return [], [FileError(f"{name}: found a byte that is no UTF-8 at offset {error.start}, wanted text")]
+        return [], [FileError(f"{name}: found a byte that is no UTF-8 at offset {error.start}, wanted text", file=name)]
     return read_text(text, file=name)
 
 
@@ -80,21 +89,17 @@ def read_text(text: str, *, file: str) -> tuple[list[Document], list[FileError]]
     """Do the same with the content of a file."""
     found: list[Document] = []
     wrong: list[FileError] = []
+    number = 0
     try:
-        for number, (node, value) in enumerate(_values(text), start=1):
+        for node, value in _values(text):
+            number += 1
             problem = _no_object(value)
             if value is not None and problem:
-                wrong.append(FileError(f"{file}:{node.start_mark.line + 1}: document {number}: {problem}"))
+                wrong.append(FileError(f"{file}:{node.start_mark.line + 1}: document {number}: {problem}", file=file, number=number))
             elif value is not None:
                 found.append(Document(file=file, number=number, manifest=value, body=msgspec.json.encode(value), node=node))
-    except yaml.MarkedYAMLError as error:
-        wrong.append(FileError(_malformed(error, file)))
-    except yaml.YAMLError as error:
-        wrong.append(FileError(f"{file}: malformed YAML: {' '.join(str(error).split())}"))
-    except RecursionError:
-        wrong.append(FileError(f"{file}: found values nested without end, wanted a finite object"))
-    except (OverflowError, TypeError, ValueError) as error:
-        wrong.append(FileError(f"{file}: document {len(found) + len(wrong) + 1}: found a value that JSON cannot hold ({error})"))
+    except (yaml.YAMLError, RecursionError, OverflowError, TypeError, ValueError) as error:
+        wrong.append(FileError(_malformed(error, file), file=file, number=number + 1))
     return found, wrong
 
 
@@ -123,10 +128,19 @@ def _type_word(value: object) -> str:
     return words.get(type(value), type(value).__name__)
 
 
-def _malformed(error: yaml.MarkedYAMLError, file: str) -> str:
-    mark = error.problem_mark or error.context_mark
-    place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
-    return f"{place}: malformed YAML: {error.problem or error.context}" + (f" ({error.context})" if error.problem and error.context else "")
+def _malformed(error: Exception, file: str) -> str:
+    match error:
+        case yaml.MarkedYAMLError():
+            mark = error.problem_mark or error.context_mark
+            place = f"{file}:{mark.line + 1}:{mark.column + 1}" if mark else file
+            words = [error.problem or error.context] + ([f"({error.context})"] if error.problem and error.context else [])
+            return f"{place}: malformed YAML: {' '.join(filter(None, words))}"
+        case RecursionError():
+            return f"{file}: found values nested without end, wanted a finite object"
+        case yaml.YAMLError():
+            return f"{file}: malformed YAML: {' '.join(str(error).split())}"
+        case _:
+            return f"{file}: found a value that JSON cannot hold ({error})"
 
 
 def _line(node: yaml.Node, field: str) -> int:

@@ -1,9 +1,12 @@
 """How is a Rollout, as every view shows it?"""
 
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from tiphys.api.rollout import Rollout
-from tiphys.api.words import ConditionType, Phase, Reason
+from tiphys.api.words import Phase
+from tiphys.core.facts import Facts
+from tiphys.core.phase import find_phase
 from tiphys.core.position import stepped_weight
 
 NOT_OBSERVED: Final = "waiting for rollout spec update to be observed"
@@ -89,41 +92,17 @@ def _observed(rollout: Rollout) -> bool:
 
 
 def _computed(rollout: Rollout) -> Standing:
-    status, spec = rollout.status, rollout.spec
-    for condition in status.conditions:
-        if condition.type == ConditionType.INVALID_SPEC:
-            return Standing(Phase.DEGRADED, f"{ConditionType.INVALID_SPEC}: {condition.message}")
-        if condition.reason in {Reason.ROLLOUT_ABORTED, Reason.PROGRESS_DEADLINE_EXCEEDED}:
-            return Standing(Phase.DEGRADED, f"{condition.reason}: {condition.message}")
-    if spec.paused:
-        return Standing(Phase.PAUSED, "manually paused")
-    if status.pause_conditions:
-        return Standing(Phase.PAUSED, status.pause_conditions[0].reason)
-    waits_for = _unfinished(rollout)
-    return Standing(Phase.PROGRESSING, waits_for) if waits_for else Standing(Phase.HEALTHY, "")
-
-
-def _unfinished(rollout: Rollout) -> str:
-    """Say what is missing (lifecycle 2.4, rules 4 to 11), or nothing."""
-    status, spec = rollout.status, rollout.spec
-    promoted = bool(status.current_pod_hash) and status.stable_rs == status.current_pod_hash
-    canary, blue_green = spec.strategy.canary, spec.strategy.blue_green
-    if spec.restart_at is not None and spec.restart_at != status.restarted_at:
-        return "rollout is restarting"
-    if status.updated_replicas < desired(rollout):
-        return "more replicas need to be updated"
-    if status.available_replicas < status.updated_replicas:
-        return "updated replicas are still becoming available"
-    if blue_green is not None and status.blue_green.active_selector != status.current_pod_hash:
-        return "active service cutover pending"
-    if blue_green is not None and not promoted:
-        return (
-            "waiting for analysis to complete"
-            if blue_green.post_promotion_analysis is not None
-            else "waiting for post-promotion verification to complete"
-        )
-    if canary is not None and canary.traffic_routing is None and status.replicas > status.updated_replicas:
-        return "old replicas are pending termination"
-    if canary is not None and not promoted:
-        return "waiting for all steps to complete"
-    return ""
+    canary = rollout.spec.strategy.canary
+    facts = Facts(
+        # No rule about the phase looks at the time.
+        now=rollout.metadata.creation_timestamp or datetime.fromtimestamp(0, UTC),
+        rollout=rollout,
+        draft=rollout.status,
+        new=None,
+        revision=0,
+        replica_sets=(),
+        routed=canary is not None and canary.traffic_routing is not None,
+        indefinite=False,
+    )
+    phase, message = find_phase(facts, rollout.status.conditions)
+    return Standing(phase, message)
