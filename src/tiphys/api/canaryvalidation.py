@@ -75,11 +75,10 @@ def _service_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
             yield SpecError(field=f"{ROUTING}.alb.rootService", found="", wanted="must name a Service, because pingPong is used with alb")
     routers = _routers_with_services(canary)
     if routers:
+        wanted = f"must name a Service, because trafficRouting has {' and '.join(routers)}"
         for key, name in (("stableService", canary.stable_service), ("canaryService", canary.canary_service)):
             if not name:
-                yield SpecError(
-                    field=f"{FIELD}.{key}", found="", wanted=f"must name a Service, because trafficRouting has {' and '.join(routers)}"
-                )
+                yield SpecError(field=f"{FIELD}.{key}", found="", wanted=wanted)
 
 
 def _routers_with_services(canary: CanaryStrategy) -> list[str]:
