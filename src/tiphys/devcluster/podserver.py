@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from dataclasses import dataclass, field
+from typing import cast
 
 COUNTS_PATH = b"/-/counts"
 """A request for this path is answered with the pod's counts and is not counted."""
@@ -127,8 +128,8 @@ class _Connection(asyncio.Protocol):
         self.busy = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (narrows the type; create_server gives nothing else)
-        self._transport = transport
+        # A stream server gives stream transports; those of uvloop are of a class of their own.
+        self._transport = cast(asyncio.Transport, transport)
         self._owner.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

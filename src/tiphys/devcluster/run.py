@@ -1,0 +1,156 @@
+"""What does `tiphys devcluster` do from its start to its end?"""
+
+import asyncio
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from tiphys.api.errors import TiphysError
+from tiphys.devcluster.apiserver import ApiServer
+from tiphys.devcluster.cluster import DevCluster
+from tiphys.devcluster.errors import StatusError
+from tiphys.devcluster.foreign import foreign_definitions
+from tiphys.devcluster.kubeconfig import write_kubeconfig
+from tiphys.devcluster.proxies.envoy import Envoy
+from tiphys.devcluster.rules import Manifest
+from tiphys.devcluster.storage import Store
+
+NOT_EMULATED = "Deployments, Jobs, autoscalers and ingress objects are stored, but nothing acts on them; every pod is a small HTTP server."
+
+
+class FileError(TiphysError):
+    """A file of manifests cannot be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a person may choose; port 0 takes a free one."""
+
+    port: int = 0
+    host: str = "127.0.0.1"
+    kubeconfig: Path | None = None
+    """Where to write the kubeconfig; without it, a temporary file that goes with the cluster."""
+    envoy: bool = True
+    mesh_port: int = 0
+    pods: bool = True
+    """Without a kubelet pods stay pending, as in a control plane without nodes."""
+    foreign: bool = True
+    """Whether the definitions of the traffic products' kinds are installed."""
+    definitions: Sequence[Manifest] = ()
+    """Further CustomResourceDefinitions, for example those of Rollouts."""
+    files: Sequence[Path] = ()
+    """Files and folders of YAML to create objects from."""
+
+
+async def run_devcluster(options: Options, *, say: Callable[[str], None] | None = None) -> int:
+    """Run the cluster until SIGINT or SIGTERM; gives the exit status."""
+    tell = say or _print
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(wanted, stopped.set)
+    try:
+        with tempfile.TemporaryDirectory(prefix="tiphys-devcluster-") as folder:
+            await _run(options, options.kubeconfig or Path(folder) / "kubeconfig", stopped, tell)
+    except (TiphysError, StatusError, ValueError, OSError) as error:
+        tell(f"Error: {error}")
+        return 1
+    finally:
+        for wanted in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(wanted)
+    return 0
+
+
+async def _run(options: Options, kubeconfig: Path, stopped: asyncio.Event, tell: Callable[[str], None]) -> None:
+    objects = [each for path in options.files for each in read_manifests(path)]
+    definitions = [*options.definitions, *(each for each in objects if _is_definition(each))]
+    if options.foreign:
+        theirs = {each["metadata"]["name"] for each in definitions}
+        definitions += [each for each in foreign_definitions() if each["metadata"]["name"] not in theirs]
+    cluster = DevCluster(
+        definitions=definitions,
+        api=lambda store: ApiServer(store, host=options.host, port=options.port),
+        envoy=Envoy(port=options.mesh_port) if options.envoy else None,
+        pods=options.pods,
+    )
+    async with cluster:
+        create(cluster.store, [each for each in objects if not _is_definition(each)])
+        write_kubeconfig(kubeconfig, cluster.url)
+        for line in _greeting(cluster, kubeconfig):
+            tell(line)
+        ends = [asyncio.ensure_future(stopped.wait()), asyncio.ensure_future(cluster.broken())]
+        done, waiting = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for each in waiting:
+            each.cancel()
+        for each in done:
+            each.result()
+    tell("The development cluster has ended; nothing of it is left.")
+
+
+def read_manifests(path: Path) -> list[Manifest]:
+    """
+    Read all documents of a YAML file, or of every YAML file of a folder, by name.
+
+    Raises: FileError naming the file and what is wrong with it.
+    """
+    if path.is_dir():
+        return [each for file in sorted(path.rglob("*.y*ml")) for each in read_manifests(file)]
+    try:
+        documents = [each for each in yaml.safe_load_all(path.read_text()) if each is not None]
+    except (OSError, UnicodeDecodeError) as error:
+        raise FileError(f"{path}: cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise FileError(f"{path}: no valid YAML: {' '.join(str(error).split())}") from error
+    for each in documents:
+        if not isinstance(each, dict) or not each.get("kind") or not each.get("apiVersion") or not each.get("metadata"):
+            raise FileError(f"{path}: found a document without apiVersion, kind or metadata; wanted Kubernetes objects")
+    return documents
+
+
+def create(store: Store, objects: Sequence[Manifest]) -> None:
+    """
+    Create *objects*, those without a namespace in `default`.
+
+    Raises: FileError for a kind that is not served, StatusError for an object that is refused.
+    """
+    for each in objects:
+        try:
+            resource = store.registry.of_manifest(each)
+        except LookupError as error:
+            raise FileError(str(error.args[0])) from error
+        namespace = str(each["metadata"].get("namespace") or "default") if resource.namespaced else ""
+        store.create(resource, each, namespace=namespace, manager="tiphys-devcluster")
+
+
+def _is_definition(manifest: Manifest) -> bool:
+    return manifest.get("kind") == "CustomResourceDefinition"
+
+
+def _greeting(cluster: DevCluster, kubeconfig: Path) -> list[str]:
+    kubectl = _beside_python("kubectl") or shutil.which("kubectl") or "kubectl"
+    lines = [f"API server  {cluster.url}  (everybody on this machine may do everything)"]
+    if cluster.envoy is not None:
+        lines.append(f"Mesh        {cluster.envoy.url}  (for example: curl -H 'Host: SERVICE' {cluster.envoy.url}/)")
+    lines += [
+        f"Kubeconfig  {kubeconfig}",
+        f"Use it      export KUBECONFIG={kubeconfig}; {kubectl} get all",
+        f"Know it     {NOT_EMULATED}",
+        "Ready; end it with Ctrl-C.",
+    ]
+    return lines
+
+
+def _beside_python(program: str) -> str | None:
+    found = Path(sys.executable).parent / program
+    return str(found) if found.exists() else None
+
+
+def _print(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
