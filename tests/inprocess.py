@@ -1,0 +1,306 @@
+"""The controller and the development cluster in one process, step by step, under one virtual clock and without HTTP."""
+
+from collections.abc import Callable, Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import msgspec
+
+from tiphys.api.codec import decode_rollout
+from tiphys.api.meta import Manifest
+from tiphys.api.rollout import Rollout
+from tiphys.controller.apply import Gate
+from tiphys.controller.caches import Mirror
+from tiphys.controller.cluster import Kind, Request
+from tiphys.controller.kinds import KNOWN, Kinds
+from tiphys.controller.kubecluster import ApiCluster
+from tiphys.controller.loop import Decide, Passes
+from tiphys.controller.named import Naming
+from tiphys.controller.queue import WorkQueue
+from tiphys.controller.telemetry import Telemetry
+from tiphys.core.actions import Action, Event, Plan
+from tiphys.core.observed import Observed
+from tiphys.devcluster import errors as devcluster_errors
+from tiphys.devcluster.history import DELETED, Subscription
+from tiphys.devcluster.patching import PatchKind
+from tiphys.devcluster.resources import ResourceType
+from tiphys.devcluster.storage import Store as ClusterStore
+from tiphys.devcluster.virtual import VirtualClock, VirtualCluster
+from tiphys.kube.codec import decode
+from tiphys.kube.errors import ApiError, DecodeError, UnreachableError, api_error
+from tiphys.kube.events import About
+from tiphys.kube.resources import Resource
+from tiphys.kube.store import Key, Store, Unreadable
+from tiphys.traffic.settings import Settings as RouterSettings
+from tiphys.traffic.table import routers_of
+
+T = TypeVar("T")
+
+
+class Death(BaseException):
+    """The controller's process ended here, between two writes."""
+
+
+class ClusterTime:
+    """The cluster's virtual time as the controller's clock."""
+
+    def __init__(self, clock: VirtualClock) -> None:
+        self._clock = clock
+
+    def now(self) -> datetime:
+        return self._clock.now
+
+    def monotonic(self) -> float:
+        return (self._clock.now - datetime(2000, 1, 1, tzinfo=UTC)).total_seconds()
+
+    async def sleep(self, seconds: float) -> None:
+        raise AssertionError(f"nobody may sleep in a step, and somebody wanted {seconds} s")
+
+
+class StoreApi:
+    """
+    The requests of the controller, answered by a store instead of an API server.
+
+    *faults* maps the number of a write (from 1) to what happens instead of it: an error to raise. *deaths* are the numbers of writes after
+    which the process dies.
+    """
+
+    def __init__(self, store: ClusterStore) -> None:
+        self.store = store
+        self.writes = 0
+        self.faults: dict[int, ApiError | UnreachableError] = {}
+        self.fault: ApiError | UnreachableError | None = None
+        self.deaths: set[int] = set()
+
+    async def get(self, resource: Resource, name: str, *, namespace: str | None = None, into: type[T]) -> T:
+        return self._answer(lambda: self.store.get(self._type(resource), name, namespace=namespace or ""), into)
+
+    async def create(self, resource: Resource, body: Manifest, *, namespace: str | None = None, into: type[T]) -> T:
+        return self._write(lambda: self.store.create(self._type(resource), body, namespace=namespace or "", manager="tiphys"), into)
+
+    async def patch(self, resource: Resource, name: str, patch: Manifest, *, namespace: str | None = None, into: type[T]) -> T:
+        return await self.patch_subresource(resource, name, "", patch, namespace=namespace, into=into)
+
+    async def patch_subresource(
+        self, resource: Resource, name: str, subresource: str, patch: Manifest, *, namespace: str | None = None, into: type[T]
+    ) -> T:
+        kind = self._type(resource)
+        return self._write(
+            lambda: self.store.patch(
+                kind, name, PatchKind.MERGE, patch, namespace=namespace or "", subresource=subresource, manager="tiphys"
+            ),
+            into,
+        )
+
+    async def delete(
+        self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None, resource_version: str | None = None
+    ) -> Manifest:
+        wanted = {key: value for key, value in (("uid", uid), ("resourceVersion", resource_version)) if value}
+
+        def delete() -> Manifest:
+            return self.store.delete(self._type(resource), name, namespace=namespace or "", preconditions=wanted).stored.copy()
+
+        return self._write(delete, Manifest)
+
+    def _write(self, write: Callable[[], Manifest], into: type[T]) -> T:
+        self.writes += 1
+        fault = self.faults.pop(self.writes, self.fault)
+        if fault is not None:
+            raise fault
+        answer = self._answer(write, into)
+        if self.writes in self.deaths:
+            raise Death
+        return answer
+
+    def _answer(self, call: Callable[[], Manifest], into: type[T]) -> T:
+        try:
+            answer = call()
+        except devcluster_errors.StatusError as error:
+            raise api_error(error.code, error.wire()) from error
+        # As over HTTP: bytes, decoded again.
+        body = msgspec.json.encode(answer)
+        return body if into is bytes else decode(body, into, where="an answer")  # type: ignore[return-value]
+
+    def _type(self, resource: Resource) -> ResourceType:
+        found = self.store.registry.resource(resource.group, resource.version, resource.plural)
+        if found is None:
+            raise api_error(404, {"reason": "NotFound", "message": f"the server does not serve {resource}"})
+        return found
+
+
+class StoreFeed:
+    """
+    Fills the controller's caches from a store's watches when `pump` is called.
+
+    While *held* names a kind, its events wait: the caches are stale.
+    """
+
+    def __init__(self, store: ClusterStore, kinds: Kinds) -> None:
+        self._store = store
+        self._kinds = kinds
+        self._fed: dict[Kind, tuple[Subscription, Store[Any], Callable[[], None]]] = {}
+        self._absent: dict[Kind, tuple[Store[Any], Callable[[], None]]] = {}
+        self.held: set[Kind] = set()
+
+    def start(self, kind: Kind, store: Store[Any], answered: Callable[[], None]) -> None:
+        resource = next((each for each in self._store.registry if (each.group, each.kind) == kind), None)
+        if resource is None:
+            self._absent[kind] = (store, answered)
+            return
+        if self._kinds.get(kind) is None:
+            self._kinds.learn(Resource(resource.group, resource.version, resource.plural, resource.kind))
+        self._fed[kind] = (self._store.watch(resource), store, answered)
+
+    def absent(self, kind: Kind) -> bool:
+        return kind in self._absent
+
+    def pump(self) -> bool:
+        """Deliver what happened, and say whether anything did."""
+        news = False
+        for kind, (subscription, store, answered) in list(self._fed.items()):
+            if kind in self.held:
+                continue
+            for event in subscription.drain():
+                news = True
+                self._deliver(event.type, event.stored.encoded, store)
+            if not store.synced.is_set():
+                news = True
+                store.synced.set()
+                answered()
+        return news
+
+    def _deliver(self, event_type: str, encoded: bytes, store: Store[Any]) -> None:
+        manifest = msgspec.json.decode(encoded)
+        key = Key(manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])
+        version = manifest["metadata"]["resourceVersion"]
+        if event_type == DELETED:
+            store.remove(key, version)
+            return
+        try:
+            store.upsert(decode(encoded, store.into, where=str(key)))
+        except DecodeError as error:
+            store.reached(version)
+            store.spoil(Unreadable(key, version, error.problem))
+
+
+class Told:
+    """Takes events and remembers them."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[str, str, str]] = []
+
+    def tell(self, about: About, event: Event) -> None:
+        del about
+        self.events.append((event.type.value, event.reason.value, event.message))
+
+    @property
+    def reasons(self) -> list[str]:
+        return [reason for _, reason, _ in self.events]
+
+
+class InProcessController:
+    """
+    A participant of a virtual cluster: `cluster.join(controller)`.
+
+    One step is one pass over one Rollout, whole. `restart` is a new process: it knows nothing of the old one.
+    """
+
+    def __init__(self, cluster: VirtualCluster, *, decide: Decide, gate: Gate = lambda _seen, _plan, _action: None) -> None:
+        self.cluster = cluster
+        self.api = StoreApi(cluster.store)
+        self.told = Told()
+        self.requests: list[Request] = []
+        self.passes = 0
+        self.deaths = 0
+        self.decide = decide
+        self.gate = gate
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew with empty caches."""
+        clock = ClusterTime(self.cluster.clock)
+        kinds = Kinds()
+        naming = Naming(lambda rollout: routers_of(rollout, settings=RouterSettings()))
+        self.feed = StoreFeed(self.cluster.store, kinds)
+        self.caches = Mirror(self.feed, naming)
+        self.queue: WorkQueue[Key] = WorkQueue(clock)
+        self.telemetry = Telemetry()
+        writer = ApiCluster(self.api, self.caches, kinds, self.told, ledger=self.requests.append)
+        self.loop = Passes(
+            caches=self.caches,
+            cluster=writer,
+            queue=self.queue,
+            clock=clock,
+            naming=naming,
+            telemetry=self.telemetry,
+            decide=self._decide,
+            gate=self._gate,
+        )
+        self.caches.start(self.loop)
+        self.feed.pump()
+
+    def _decide(self, seen: Observed) -> Plan:
+        return self.decide(seen)
+
+    def _gate(self, seen: Observed, plan: Plan, action: Action) -> str | None:
+        return self.gate(seen, plan, action)
+
+    def step(self) -> bool:
+        """Hear the news and do one pass, if one is due."""
+        news = self.feed.pump()
+        self.queue.ring()
+        key = self.queue.take()
+        if key is None:
+            return news
+        self.passes += 1
+        try:
+            at_once(self.loop.look(key))
+        except Death:
+            self.deaths += 1
+            self.restart()
+        return True
+
+    def wakes_at(self) -> datetime | None:
+        at = self.queue.next_alarm
+        if at is None:
+            return None
+        return datetime(2000, 1, 1, tzinfo=UTC) + timedelta(seconds=at, microseconds=1)  # rounding never makes it early
+
+    def rollout(self, name: str = "web", namespace: str = "default") -> Rollout:
+        """Give a Rollout as the cluster has it."""
+        body = self.cluster.store.get(_resource(self.cluster.store, ("argoproj.io", "Rollout")), name, namespace=namespace)
+        return decode_rollout(msgspec.json.encode(body))
+
+    def manifest(self, kind: Kind, name: str, namespace: str = "default") -> Manifest:
+        """Give any object as the cluster has it."""
+        return self.cluster.store.get(_resource(self.cluster.store, kind), name, namespace=namespace)
+
+    def edit(self, kind: Kind, name: str, patch: Mapping[str, Any], *, namespace: str = "default", subresource: str = "") -> Manifest:
+        """Change an object as somebody else would."""
+        resource = _resource(self.cluster.store, kind)
+        return self.cluster.store.patch(
+            resource, name, PatchKind.MERGE, dict(patch), namespace=namespace, subresource=subresource, manager="somebody"
+        )
+
+    def create(self, manifest: Manifest, *, namespace: str = "default") -> Manifest:
+        """Create an object as somebody else would."""
+        resource = self.cluster.store.registry.of_manifest(manifest)
+        return self.cluster.store.create(resource, manifest, namespace=namespace, manager="somebody")
+
+
+def at_once(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    work.close()
+    raise AssertionError("a pass waited for something, and in one process there is nothing to wait for")
+
+
+def _resource(store: ClusterStore, kind: Kind) -> ResourceType:
+    known = KNOWN.get(kind)
+    found = next((each for each in store.registry if (each.group, each.kind) == kind), None)
+    if found is None:
+        raise LookupError(f"{kind}: not served{'' if known is None else ', although every cluster serves it'}")
+    return found
