@@ -11,6 +11,7 @@ from tiphys.api.errors import SpecError
 from tiphys.api.meta import whole_seconds
 from tiphys.api.rollout import Rollout
 from tiphys.api.status import RolloutStatus
+from tiphys.api.validation import invalid_message
 from tiphys.api.words import ConditionType, EventType, Phase, Reason
 from tiphys.core.actions import Event
 from tiphys.core.conditions import (
@@ -114,11 +115,6 @@ def not_created(rollout: Rollout, name: str, error: str, now: datetime) -> Repor
     )
     event = Event(reason=Reason.REPLICA_SET_CREATE_ERROR, message=message, type=EventType.WARNING)
     return Report(status=status, events=(event,))
-
-
-def invalid_message(name: str, problems: Sequence[SpecError]) -> str:
-    """Give every problem of Rollout *name* in one line, the first one first."""
-    return f'The Rollout "{name}" is invalid: ' + "; ".join(str(problem) for problem in problems)
 
 
 def _conditions(before: Conditions, facts: Facts, now: datetime) -> Conditions:
