@@ -14,6 +14,7 @@ from tiphys.traffic import istio_rules
 from tiphys.traffic.istio_hosts import Sides, recorded_experiments
 from tiphys.traffic.istio_services import VirtualService, said, take_apart, warnings, written
 from tiphys.traffic.istio_weights import wished_experiments
+from tiphys.traffic.manifests import annotations
 from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.together import combine
@@ -183,6 +184,7 @@ class IstioRouter:
             rule = self._found_rule(found, self.rule)
             with _about_rule(self.rule, self._rule_ref):
                 istio_rules.host(rule)
+                annotations(rule)
         except SpecError as error:
             return [error]
         for field, subset in (("canarySubsetName", self.rule.canary_subset_name), ("stableSubsetName", self.rule.stable_subset_name)):
@@ -215,7 +217,7 @@ def istio_router(rollout: Rollout, settings: Settings) -> IstioRouter:
         maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,
         needs_http=any(step.set_header_route or step.set_mirror_route for step in canary.steps),
         inherit=settings.istio_inherit,
-        malformed=tuple(_malformed(istio, targets)),
+        malformed=(*_malformed(istio, targets), *_shared_names(canary)),
     )
 
 
@@ -265,6 +267,16 @@ def _malformed(istio: IstioRouting, targets: Sequence[Target]) -> Iterator[SpecE
     if rule.canary_subset_name and rule.canary_subset_name == rule.stable_subset_name:
         yield SpecError(
             field=f"{_FIELD}.destinationRule.stableSubsetName", found=rule.stable_subset_name, wanted="must differ from canarySubsetName"
+        )
+
+
+def _shared_names(canary: CanaryStrategy) -> Iterator[SpecError]:
+    """Name routes that steps set both as header and as mirror routes: in a VirtualService a name stands for one entry."""
+    headers = {step.set_header_route.name for step in canary.steps if step.set_header_route is not None}
+    mirrors = {step.set_mirror_route.name for step in canary.steps if step.set_mirror_route is not None}
+    for name in sorted(headers & mirrors):
+        yield SpecError(
+            field="spec.strategy.canary.trafficRouting.managedRoutes", found=name, wanted="must not name both a header and a mirror route"
         )
 
 

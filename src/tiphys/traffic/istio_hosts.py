@@ -48,21 +48,23 @@ class Sides:
             SpecError: it is malformed.
 
         """
-        destination = mapping(item.get("destination"), f"{at}.destination")
-        host = text(destination.get("host"), f"{at}.destination.host")
-        subset = text(destination.get("subset"), f"{at}.destination.subset")
+        destination = item.get("destination")
+        if not isinstance(destination, dict):
+            destination = mapping(destination, f"{at}.destination")
+        host, subset = destination.get("host"), destination.get("subset")
+        if not isinstance(host, str):
+            host = text(host, f"{at}.destination.host")
+        if not isinstance(subset, str):
+            subset = text(subset, f"{at}.destination.subset")
         if self.rule is not None and subset:
             return self._by_subset(self.rule, subset, host)
         if names_service(host, self.canary, self.namespace):
             return Side.CANARY
         if names_service(host, self.stable, self.namespace):
             return Side.STABLE
-        if is_bare(item, destination):
-            if not host:
-                return Side.STRAY
-            if self._is_experiment(host):
-                return Side.EXPERIMENT
-        return Side.FOREIGN
+        if (host and not self._is_experiment(host)) or not is_bare(item, destination):
+            return Side.FOREIGN
+        return Side.EXPERIMENT if host else Side.STRAY
 
     def _by_subset(self, rule: IstioDestinationRule, subset: str, host: str) -> Side:
         if subset in rule.additional_subset_names or not self._is_rule_host(host):
@@ -108,7 +110,7 @@ def names_service(host: str, service: str, namespace: str) -> bool:
     The text before the first dot decides (traffic-routing reference 4.1.3), unless the host is a Service's full name in some
     other namespace.
     """
-    if not service or short(host) != service:
+    if not service or not host.startswith(service) or short(host) != service:
         return False
     rest = host.partition(".")[2]
     where, _, domain = rest.partition(".")

@@ -7,7 +7,6 @@ from typing import Any, Final
 from tiphys.api.errors import SpecError
 from tiphys.api.rollout import IstioVirtualService, TcpRoute, TlsRoute
 from tiphys.traffic.istio_hosts import Side, Sides
-from tiphys.traffic.istio_weights import sides_in
 from tiphys.traffic.manifests import count, entries, listing, text
 
 KINDS: Final = ("http", "tls", "tcp")
@@ -96,8 +95,11 @@ def _carriers(kind: str, present: Entries) -> list[Carrier]:
 
 
 def _has_both(carrier: Carrier, sides: Sides) -> bool:
+    route = carrier.entry.get("route")
+    if not isinstance(route, list) or len(route) < 2:
+        return False
     try:
-        found = sides_in(carrier.entry, carrier.at, sides)
+        found = {sides.of(item, "") for item in route if isinstance(item, dict)}
     except SpecError:
         return False
     return Side.CANARY in found and Side.STABLE in found

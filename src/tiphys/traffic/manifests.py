@@ -19,7 +19,7 @@ def mapping(value: object, at: str) -> Mapping[str, Any]:
     """
     if value is None:
         return {}
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise SpecError(field=at, found=_shown(value), wanted="must be a map")
     return value
 
@@ -49,7 +49,7 @@ def entries(value: object, at: str) -> Sequence[Mapping[str, Any]]:
     """
     found = listing(value, at)
     for index, item in enumerate(found):
-        if not isinstance(item, Mapping):
+        if not isinstance(item, dict):
             raise SpecError(field=f"{at}[{index}]", found=_shown(item), wanted="must be a map")
     return found
 
@@ -101,7 +101,7 @@ def with_annotation(manifest: Manifest, key: str, value: str) -> Manifest:
     wanted = {name: text for name, text in found.items() if name != key}
     if value:
         wanted[key] = value
-    metadata = {name: part for name, part in manifest["metadata"].items() if name != "annotations"}
+    metadata = {name: part for name, part in mapping(manifest.get("metadata"), "metadata").items() if name != "annotations"}
     return {**manifest, "metadata": {**metadata, "annotations": wanted} if wanted else metadata}
 
 

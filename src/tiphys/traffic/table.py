@@ -51,14 +51,15 @@ def unsupported(rollout: Rollout) -> tuple[SpecError, ...]:
     routing = _routing(rollout)
     if routing is None:
         return ()
-    needs = tuple(needed(rollout))
-    lacking = (
-        SpecError(field=need.field, found=need.found, wanted=f'the router "{router.name}" cannot do this ({need.words()})')
-        for router in routers_of(rollout, settings=Settings())
-        for need in needs
-        if not need.features & router.supports
-    )
-    return (*_unknown_products(routing), *lacking)
+    routers = routers_of(rollout, settings=Settings())
+    return (*_unknown_products(routing), *(error for router in routers for error in lacking(router, rollout)))
+
+
+def lacking(router: Router, rollout: Rollout) -> Iterator[SpecError]:
+    """Name every field of *rollout* that needs what *router* cannot do."""
+    for need in needed(rollout):
+        if not need.features & router.supports:
+            yield SpecError(field=need.field, found=need.found, wanted=f'the router "{router.name}" cannot do this: {need.words()}')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

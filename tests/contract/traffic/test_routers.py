@@ -1,0 +1,374 @@
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import jsonschema
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from routers import CRDS, MANAGED, SETUPS, Setup, after, crd_schema, istio_rollout, wishes
+from tiphys.api.errors import SpecError
+from tiphys.api.meta import Manifest
+from tiphys.core.intent import (
+    Backend,
+    Feature,
+    HeaderMatch,
+    HeaderRoute,
+    MatchKind,
+    MirrorRoute,
+    RequestMatch,
+    Role,
+    Routed,
+    TextMatch,
+    TrafficIntent,
+)
+from tiphys.core.observed import Verification
+from tiphys.traffic.router import Confirmation, Question, Ref, Rendered, Router
+from tiphys.traffic.table import ROUTERS, lacking
+from tiphys.traffic.together import combine, render_all
+
+every_setup = pytest.mark.parametrize("setup", SETUPS.values(), ids=SETUPS)
+many = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def test_every_product_of_the_table_is_met_here_and_shows_all_it_supports() -> None:
+    shown: dict[str, set[Feature]] = {}
+    for setup in SETUPS.values():
+        shown.setdefault(setup.product, set()).update(setup.shows)
+
+    assert shown == {product.name: set(product.supports) for product in ROUTERS}
+
+
+@every_setup
+@given(data=st.data())
+@many
+def test_what_is_written_reads_back_as_the_wish(setup: Setup, data: st.DataObject) -> None:
+    found = after(setup, data.draw(wishes(setup)), setup.start)
+    wish = data.draw(wishes(setup))
+
+    written = after(setup, wish, found)
+
+    routed = setup.router.routed(written)
+    assert routed is not None
+    assert routed.says(wish), routed
+    assert routed.canary + routed.stable + sum(backend.weight for backend in routed.experiments) == wish.maximum
+    assert not setup.router.problems(written)
+
+
+@every_setup
+@given(data=st.data())
+@many
+def test_rendering_twice_changes_nothing(setup: Setup, data: st.DataObject) -> None:
+    wish = data.draw(wishes(setup))
+
+    once = after(setup, wish, setup.start)
+
+    again = setup.router.render(wish, once)
+    assert {**once, **again.apply} == once
+    assert not again.absent & once.keys()
+
+
+@every_setup
+@given(data=st.data())
+@many
+def test_inputs_stay_as_they_were(setup: Setup, data: st.DataObject) -> None:
+    found = after(setup, data.draw(wishes(setup)), setup.disturbed(data.draw(_json)))
+    before = copy.deepcopy(found)
+
+    setup.router.render(data.draw(wishes(setup)), found)
+    setup.router.routed(found)
+    setup.router.problems(found)
+
+    assert found == before
+
+
+@every_setup
+@given(data=st.data())
+@many
+def test_somebody_elses_fields_survive_every_wish(setup: Setup, data: st.DataObject) -> None:
+    noise = {"by": "somebody else", "value": data.draw(_json)}
+    found = setup.disturbed(noise)
+
+    written = after(setup, data.draw(wishes(setup)), found)
+
+    assert _count(list(written.values()), noise) == _count(list(found.values()), noise) == len(setup.places)
+
+
+@every_setup
+@given(data=st.data())
+@many
+def test_a_wish_without_a_canary_restores_the_start(setup: Setup, data: st.DataObject) -> None:
+    start = setup.disturbed(data.draw(_json))
+    found = start
+    for wish in data.draw(st.lists(wishes(setup), min_size=1, max_size=3)):
+        found = after(setup, wish, found)
+
+    rest = after(setup, setup.start_wish(), found)
+
+    assert {ref: setup.without_ours(manifest) for ref, manifest in rest.items()} == {
+        ref: setup.without_ours(manifest) for ref, manifest in start.items()
+    }
+
+
+@every_setup
+def test_a_start_that_already_says_the_wish_stays_as_it_is(setup: Setup) -> None:
+    written = after(setup, setup.start_wish(), setup.start)
+
+    assert {ref: setup.without_ours(manifest) for ref, manifest in written.items()} == {
+        ref: setup.without_ours(manifest) for ref, manifest in setup.start.items()
+    }
+    assert setup.router.render(setup.start_wish(), setup.start).warnings == ()
+
+
+@every_setup
+def test_missing_objects_are_told_by_name_and_never_guessed(setup: Setup) -> None:
+    for ref in setup.router.reads():
+        found = {known: manifest for known, manifest in setup.start.items() if known != ref}
+
+        problems = setup.router.problems(found)
+
+        assert [problem for problem in problems if str(ref) in str(problem)], problems
+        assert setup.router.routed(found) is None
+        with pytest.raises(SpecError, match=ref.name):
+            setup.router.render(setup.wish(20), found)
+
+
+@every_setup
+@given(data=st.data())
+@many
+def test_malformed_objects_are_told_and_crash_nothing(setup: Setup, data: st.DataObject) -> None:
+    ref = data.draw(st.sampled_from(sorted(setup.start)))
+    broken = _broken(data, setup.start[ref])
+    found = {**setup.start, ref: broken}
+
+    setup.router.routed(found)
+    problems = setup.router.problems(found)
+
+    try:
+        setup.router.render(setup.wish(20), found)
+    except SpecError:
+        assert problems
+
+
+@every_setup
+def test_a_router_that_cannot_be_asked_says_that_nobody_can_know(setup: Setup) -> None:
+    questions = setup.router.questions(setup.wish(20), setup.start)
+
+    if not questions:
+        assert setup.router.confirmed({}).verified is Verification.CANNOT_KNOW
+
+
+# --- features -------------------------------------------------------------------------------------------------------------------
+
+
+def _header(kind: MatchKind) -> HeaderRoute:
+    return HeaderRoute(name=MANAGED[0], any_of=(HeaderMatch(header="x-beta", value=TextMatch(kind=kind, value="1")),))
+
+
+def _showing(feature: Feature, setup: Setup) -> tuple[TrafficIntent, TrafficIntent]:
+    """Give two wishes of which only the second needs *feature*, or needs it in another way."""
+    plain = setup.wish(20)
+    stable, canary = plain.backends
+    match feature:
+        case Feature.WEIGHTS:
+            return setup.wish(0), plain
+        case Feature.HEADER_EXACT:
+            return plain, replace(plain, header_routes=(_header(MatchKind.EXACT),))
+        case Feature.HEADER_PREFIX:
+            return replace(plain, header_routes=(_header(MatchKind.EXACT),)), replace(plain, header_routes=(_header(MatchKind.PREFIX),))
+        case Feature.HEADER_REGEX:
+            return replace(plain, header_routes=(_header(MatchKind.EXACT),)), replace(plain, header_routes=(_header(MatchKind.REGEX),))
+        case Feature.MIRROR:
+            return plain, replace(plain, mirrors=(MirrorRoute(name=MANAGED[0], any_of=(RequestMatch(),)),))
+        case Feature.EXPERIMENTS:
+            experiment = Backend(role=Role.EXPERIMENT, service="exp-a", weight=10)
+            return plain, replace(plain, backends=(replace(stable, weight=stable.weight - 10), canary, experiment))
+        case Feature.PING_PONG:
+            return plain, replace(plain, backends=(replace(stable, service=canary.service), replace(canary, service=stable.service)))
+        case Feature.MAX_WEIGHT:
+            return plain, setup.wish(21)
+        case Feature.SUBSETS:
+            return plain, replace(plain, backends=(stable, replace(canary, pod_hash="6b1c9d4f2")))
+
+
+@pytest.mark.parametrize("feature", Feature)
+@every_setup
+def test_what_a_setup_shows_is_really_rendered(setup: Setup, feature: Feature) -> None:
+    if feature not in setup.shows:
+        assert feature not in setup.router.supports or any(
+            feature in other.shows for other in SETUPS.values() if other.product == setup.product
+        )
+        return
+    without, wanting = _showing(feature, setup)
+
+    assert after(setup, without, setup.start) != after(setup, wanting, setup.start)
+
+
+def _header_step(form: str) -> Manifest:
+    return {"setHeaderRoute": {"name": MANAGED[0], "match": [{"headerName": "x-beta", "headerValue": {form: "1"}}]}}
+
+
+_ASKING: Mapping[Feature, tuple[Manifest, str]] = {
+    Feature.HEADER_EXACT: ({"steps": [{"setWeight": 5}, _header_step("exact")]}, "spec.strategy.steps[1].setHeaderRoute.match[0]"),
+    Feature.HEADER_PREFIX: ({"steps": [_header_step("prefix")]}, "spec.strategy.steps[0].setHeaderRoute.match[0]"),
+    Feature.HEADER_REGEX: ({"steps": [_header_step("regex")]}, "spec.strategy.steps[0].setHeaderRoute.match[0]"),
+    Feature.MIRROR: ({"steps": [{"setMirrorRoute": {"name": MANAGED[0]}}]}, "spec.strategy.steps[0].setMirrorRoute"),
+    Feature.EXPERIMENTS: (
+        {"steps": [{"experiment": {"templates": [{"name": "a", "specRef": "canary"}, {"name": "b", "specRef": "canary", "weight": 5}]}}]},
+        "spec.strategy.steps[0].experiment.templates[1].weight",
+    ),
+    Feature.PING_PONG: ({"pingPong": {"pingService": "ping", "pongService": "pong"}}, "spec.strategy.pingPong"),
+    Feature.MAX_WEIGHT: ({"trafficRouting": {"maxTrafficWeight": 1000}}, "spec.strategy.trafficRouting.maxTrafficWeight"),
+    Feature.SUBSETS: ({"canaryService": "", "stableService": ""}, "spec.strategy.stableService"),
+}
+
+
+@dataclass(frozen=True)
+class Lesser:
+    """A router that can do less: it promises the same otherwise."""
+
+    whole: Router
+    lacks: Feature
+
+    @property
+    def name(self) -> str:
+        return "lesser"
+
+    @property
+    def supports(self) -> frozenset[Feature]:
+        return self.whole.supports - {self.lacks}
+
+    def reads(self) -> Sequence[Ref]:
+        return self.whole.reads()
+
+    def problems(self, found: Mapping[Ref, Manifest]) -> Sequence[SpecError]:
+        return self.whole.problems(found)
+
+    def routed(self, found: Mapping[Ref, Manifest]) -> Routed | None:
+        return self.whole.routed(found)
+
+    def render(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Rendered:
+        if self.lacks is Feature.WEIGHTS:
+            raise SpecError(field="lesser", found=None, wanted="an object that is there")
+        return self.whole.render(wish, found)
+
+    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:
+        return self.whole.questions(wish, found)
+
+    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:
+        return self.whole.confirmed(answers)
+
+
+@pytest.mark.parametrize("feature", sorted(set(Feature) - {Feature.WEIGHTS}))
+def test_a_feature_that_a_router_lacks_is_refused_with_the_field_that_asks_for_it(feature: Feature) -> None:
+    fields, path = _ASKING[feature]
+    subject = istio_rollout({"virtualService": {"name": "web"}}, **fields)
+    whole = SETUPS["istio by subset"].router
+
+    assert list(lacking(whole, subject)) == []
+    (refused,) = lacking(Lesser(whole, feature), subject)
+
+    assert refused.field == path
+    assert refused.wanted == f'the router "lesser" cannot do this: {feature}'
+
+
+# --- several routers (S7) -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_every_router_is_asked_even_when_one_fails(order: int) -> None:
+    setup = SETUPS["istio by host"]
+    failing = Lesser(setup.router, Feature.WEIGHTS)
+    wish = setup.wish(20)
+
+    rendered, errors = render_all([failing, setup.router][::order], wish, setup.start)
+
+    assert rendered == {"istio": setup.router.render(wish, setup.start)}
+    assert errors == (SpecError(field="lesser", found=None, wanted="an object that is there"),)
+
+
+@given(data=st.data())
+@many
+def test_routers_that_got_the_same_wish_say_it_together(data: st.DataObject) -> None:
+    setup = SETUPS["istio by host"]
+    wish, other = data.draw(wishes(setup)), data.draw(wishes(setup))
+    written = setup.router.routed(after(setup, wish, setup.start))
+    behind = setup.router.routed(after(setup, other, setup.start))
+    assert written is not None
+    assert behind is not None
+
+    together, apart, unknown = combine([written, written]), combine([written, behind]), combine([None, written])
+
+    assert together is not None
+    assert together.says(wish)
+    assert apart is not None
+    assert apart.says(wish) == written.says(other)
+    assert apart.canary == max(written.canary, behind.canary)
+    assert apart.stable == max(written.stable, behind.stable)
+    assert {route.name for route in apart.header_routes} == {route.name for one in (wish, other) for route in one.header_routes}
+    assert unknown is not None
+    assert not unknown.says(wish)
+    assert combine([None]) is None
+
+
+# --- real schemas ---------------------------------------------------------------------------------------------------------------
+
+_SCHEMAS = {
+    ("networking.istio.io", "VirtualService"): ("istio/all.yaml", "virtualservices.networking.istio.io", "v1"),
+    ("networking.istio.io", "DestinationRule"): ("istio/all.yaml", "destinationrules.networking.istio.io", "v1"),
+}
+
+
+@cache
+def _validator(group: str, kind: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(crd_schema(*_SCHEMAS[group, kind]))
+
+
+@pytest.mark.skipif(not CRDS.exists(), reason="the products' own CRDs are not part of this repository")
+@every_setup
+@given(data=st.data())
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_everything_written_is_valid_against_the_products_own_schema(setup: Setup, data: st.DataObject) -> None:
+    wish = data.draw(wishes(setup))
+
+    for ref, manifest in after(setup, wish, setup.start).items():
+        _validator(ref.group, ref.kind).validate(manifest)
+
+
+# --- looking into JSON ----------------------------------------------------------------------------------------------------------
+
+
+def _count(value: object, wanted: object) -> int:
+    if value == wanted:
+        return 1
+    if isinstance(value, dict):
+        return sum(_count(inner, wanted) for inner in value.values())
+    return sum(_count(inner, wanted) for inner in value) if isinstance(value, list) else 0
+
+
+def _broken(data: st.DataObject, value: Manifest) -> Manifest:
+    """Put any JSON value in the place of any other, below the kind and the name."""
+    path = data.draw(st.sampled_from([path for path in _paths(value) if path[0] in {"spec", "metadata"}]))
+    return _replaced(value, path, data.draw(_json))
+
+
+def _paths(value: object) -> list[tuple[str | int, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path for key, below in inner for path in ((key,), *((key, *rest) for rest in _paths(below)))]
+
+
+def _replaced(value: Manifest, path: tuple[str | int, ...], new: object) -> Manifest:
+    copied = copy.deepcopy(value)
+    place: dict[str | int, object] = copied  # type: ignore[assignment]  # a list takes its indexes the same way
+    for key in path[:-1]:
+        place = place[key]  # type: ignore[assignment]  # the path exists
+    place[path[-1]] = new
+    return copied

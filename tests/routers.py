@@ -1,0 +1,412 @@
+"""Routers as the contract tests meet them: one line per way to configure a product, with the objects it finds before any rollout."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+from hypothesis import strategies as st
+
+from builders import rollout
+from tiphys.api.meta import Manifest
+from tiphys.api.names import HASH_LABEL, MANAGED_BY
+from tiphys.api.rollout import Rollout, Strategy
+from tiphys.core.intent import (
+    Backend,
+    Feature,
+    HeaderMatch,
+    HeaderRoute,
+    MatchKind,
+    MirrorRoute,
+    RequestMatch,
+    Role,
+    TextMatch,
+    TrafficIntent,
+)
+from tiphys.traffic.istio import GROUP
+from tiphys.traffic.router import Ref, Router
+from tiphys.traffic.settings import Settings
+from tiphys.traffic.table import routers_of
+
+STABLE, CANARY = "web-stable", "web-canary"
+MANAGED = ("first", "second", "third")
+
+Objects = Mapping[Ref, Manifest]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """
+    One way to configure *product*.
+
+    *places* are paths of maps in which somebody else's fields may stand; *shows* are the features that this setup exercises;
+    *without_ours* takes from an object what we may leave behind at rest.
+    """
+
+    product: str
+    router: Router
+    start: Objects
+    shows: frozenset[Feature]
+    places: tuple[tuple[Ref, tuple[str | int, ...]], ...]
+    without_ours: Callable[[Manifest], Manifest] = lambda manifest: manifest
+    stable: str = STABLE
+    canary: str = CANARY
+    maximum: int = 100
+
+    def wish(self, canary: int, **more: Any) -> TrafficIntent:  # noqa: ANN401  the fields have types
+        """Give a wish in which the canary gets *canary* parts."""
+        backends = (
+            Backend(role=Role.STABLE, service=self.stable, pod_hash="55c4d8f7b", weight=self.maximum - canary),
+            Backend(role=Role.CANARY, service=self.canary, pod_hash="7d9f6c5b8", weight=canary),
+        )
+        return TrafficIntent(**{"backends": backends, "managed": MANAGED, "maximum": self.maximum, **more})
+
+    def start_wish(self) -> TrafficIntent:
+        """Give the wish of a Rollout at rest: everything to stable, no canary, no routes."""
+        stable = Backend(role=Role.STABLE, service=self.stable, pod_hash="55c4d8f7b", weight=self.maximum)
+        return TrafficIntent(backends=(stable,), managed=MANAGED, maximum=self.maximum)
+
+    def disturbed(self, noise: object) -> Objects:
+        """Give the start with *noise* in a field of its own at every place."""
+        objects = dict(self.start)
+        for ref, path in self.places:
+            objects[ref] = _put(objects[ref], path, noise)
+        return objects
+
+
+def after(setup: Setup, wish: TrafficIntent, found: Objects) -> Objects:
+    """Give the objects after *wish* was written to *found*."""
+    rendered = setup.router.render(wish, found)
+    return {ref: manifest for ref, manifest in {**found, **rendered.apply}.items() if ref not in rendered.absent}
+
+
+def _put(value: Any, path: tuple[str | int, ...], noise: object) -> Any:  # noqa: ANN401  any JSON value
+    if not path:
+        return {**value, "foreign": noise}
+    key, *rest = path
+    inner = _put(value[key], tuple(rest), noise)
+    if isinstance(value, list):
+        return [inner if index == key else item for index, item in enumerate(value)]
+    return {**value, key: inner}
+
+
+# --- wishes ---------------------------------------------------------------------------------------------------------------------
+
+_words = st.text(alphabet="abcxyz019-/", min_size=1, max_size=8)
+_names = st.sampled_from(["x-beta", "user-agent", "x-tier", "Cookie"])
+
+_HEADERS = {
+    Feature.HEADER_EXACT: MatchKind.EXACT,
+    Feature.HEADER_PREFIX: MatchKind.PREFIX,
+    Feature.HEADER_REGEX: MatchKind.REGEX,
+}
+
+
+def _texts(kinds: list[MatchKind]) -> st.SearchStrategy[TextMatch]:
+    return st.builds(TextMatch, kind=st.sampled_from(kinds), value=_words)
+
+
+def _header_matches(kinds: list[MatchKind]) -> st.SearchStrategy[HeaderMatch]:
+    return st.builds(HeaderMatch, header=_names, value=_texts(kinds))
+
+
+def _request_matches() -> st.SearchStrategy[RequestMatch]:
+    texts = _texts(list(MatchKind))
+    headers = st.lists(_header_matches(list(MatchKind)), max_size=3, unique_by=lambda match: match.header).map(tuple)
+    return st.builds(RequestMatch, method=st.none() | texts, path=st.none() | texts, headers=headers)
+
+
+@st.composite
+def wishes(draw: st.DrawFn, setup: Setup) -> TrafficIntent:
+    """Draw any wish that the setup's router says it can fulfil."""
+    supports = setup.router.supports
+    services = (
+        draw(st.lists(st.sampled_from(["exp-a", "exp-b", "exp-c"]), unique=True, max_size=3)) if Feature.EXPERIMENTS in supports else []
+    )
+    cuts = sorted(draw(st.lists(st.integers(0, setup.maximum), min_size=len(services) + 1, max_size=len(services) + 1)))
+    weights = [high - low for low, high in zip([0, *cuts], [*cuts, setup.maximum], strict=True)]
+    hashes = draw(st.lists(st.sampled_from(["55c4d8f7b", "7d9f6c5b8", "6b1c9d4f2"]), min_size=2, max_size=2))
+    backends = (
+        Backend(role=Role.STABLE, service=setup.stable, pod_hash=hashes[0], weight=weights[-1]),
+        Backend(role=Role.CANARY, service=setup.canary, pod_hash=hashes[1], weight=weights[0]),
+        *(Backend(role=Role.EXPERIMENT, service=name, weight=weight) for name, weight in zip(services, weights[1:-1], strict=True)),
+    )
+    kinds = [kind for feature, kind in _HEADERS.items() if feature in supports]
+    forms = ["none", *(["header"] if kinds else []), *(["mirror"] if Feature.MIRROR in supports else [])]
+    headers: list[HeaderRoute] = []
+    mirrors: list[MirrorRoute] = []
+    for name in MANAGED:
+        form = draw(st.sampled_from(forms))
+        if form == "header":
+            headers.append(HeaderRoute(name=name, any_of=draw(st.lists(_header_matches(kinds), min_size=1, max_size=3).map(tuple))))
+        elif form == "mirror":
+            any_of = draw(st.lists(_request_matches(), min_size=1, max_size=3).map(tuple))
+            mirrors.append(MirrorRoute(name=name, any_of=any_of, percent=draw(st.integers(0, 100))))
+    return TrafficIntent(backends=backends, header_routes=tuple(headers), mirrors=tuple(mirrors), managed=MANAGED, maximum=setup.maximum)
+
+
+# --- Istio ----------------------------------------------------------------------------------------------------------------------
+
+VIRTUAL_SERVICE = Ref(group=GROUP, kind="VirtualService", namespace="default", name="web")
+AWAY = Ref(group=GROUP, kind="VirtualService", namespace="mesh", name="entrance")
+RULE = Ref(group=GROUP, kind="DestinationRule", namespace="default", name="web")
+
+
+def strategy(**fields: Any) -> Strategy:  # noqa: ANN401  any JSON value
+    """Give a canary strategy from its JSON form."""
+    return msgspec.convert({"canary": fields}, Strategy)
+
+
+def istio_rollout(istio: Manifest, **fields: Any) -> Rollout:  # noqa: ANN401  any JSON value
+    """Give a Rollout with the `istio` block *istio*; *fields* are of the strategy, in their JSON form."""
+    routing = {"istio": istio, "managedRoutes": [{"name": name} for name in MANAGED], **fields.pop("trafficRouting", {})}
+    services = {"canaryService": CANARY, "stableService": STABLE}
+    return rollout(strategy=strategy(**{**services, "trafficRouting": routing, **fields}))
+
+
+def virtual_service(text: str, *, ref: Ref = VIRTUAL_SERVICE) -> Manifest:
+    """Give a VirtualService with the spec *text*, in YAML."""
+    metadata = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": "41", "labels": {"team": "shop"}}
+    return {"apiVersion": "networking.istio.io/v1", "kind": ref.kind, "metadata": metadata, "spec": yaml.safe_load(text)}
+
+
+def destination_rule(text: str) -> Manifest:
+    """Give a DestinationRule with the spec *text*, in YAML."""
+    return virtual_service(text, ref=RULE)
+
+
+def router_for(subject: Rollout, settings: Settings | None = None) -> Router:
+    """Give the only router of *subject*."""
+    (router,) = routers_of(subject, settings=settings or Settings())
+    return router
+
+
+def _restless(manifest: Manifest) -> Manifest:
+    """Take from a DestinationRule what stays while a Rollout refers to it: the mark and the hashes."""
+    if manifest["kind"] != "DestinationRule":
+        return manifest
+    annotations = {key: value for key, value in manifest["metadata"].get("annotations", {}).items() if key != MANAGED_BY}
+    metadata = {key: value for key, value in manifest["metadata"].items() if key != "annotations"}
+    if annotations:
+        metadata["annotations"] = annotations
+    subsets = [
+        {**subset, "labels": {key: value for key, value in (subset.get("labels") or {}).items() if key != HASH_LABEL}}
+        for subset in manifest["spec"]["subsets"]
+    ]
+    return {**manifest, "metadata": metadata, "spec": {**manifest["spec"], "subsets": subsets}}
+
+
+_HOSTS = """
+hosts: [web.example]
+gateways: [entrance]
+http:
+- match: [{uri: {prefix: /static}}]
+  route: [{destination: {host: cdn}}]
+- name: main
+  timeout: 5s
+  route:
+  - destination: {host: web-stable.default.svc.cluster.local, port: {number: 8080}}
+    weight: 100
+  - destination: {host: web-canary, port: {number: 8080}}
+    weight: 0
+    headers: {response: {set: {x-version: next}}}
+- redirect: {uri: /elsewhere}
+- name: main
+  route: [{destination: {host: web-stable}}]
+"""
+
+_SUBSETS = """
+hosts: [web]
+http:
+- route:
+  - destination: {host: web, subset: stable}
+    weight: 90
+  - destination: {host: web, subset: legacy}
+    weight: 10
+  - destination: {host: web, subset: canary}
+    weight: 0
+"""
+
+_RULE = """
+host: web
+trafficPolicy: {loadBalancer: {simple: RANDOM}}
+subsets:
+- {name: legacy, labels: {app: web, generation: old}}
+- {name: stable, labels: {app: web}}
+- {name: canary, labels: {app: web}, trafficPolicy: {connectionPool: {tcp: {maxConnections: 5}}}}
+"""
+
+_KINDS = """
+hosts: [web]
+http:
+- name: first-page
+  route:
+  - {destination: {host: web-canary}, weight: 0}
+  - {destination: {host: web-stable}, weight: 100}
+- name: api
+  match: [{uri: {prefix: /api}}]
+  route:
+  - {destination: {host: web-stable}, weight: 100}
+  - {destination: {host: web-canary}, weight: 0}
+tls:
+- match: [{port: 443, sniHosts: [web.example]}]
+  route:
+  - {destination: {host: web-stable}, weight: 100}
+  - {destination: {host: web-canary}, weight: 0}
+- match: [{port: 8443, sniHosts: [other.example]}]
+  route: [{destination: {host: other}}]
+tcp:
+- match: [{port: 5432}]
+  route:
+  - {destination: {host: web-stable, port: {number: 5432}}, weight: 100}
+  - {destination: {host: web-canary, port: {number: 5432}}, weight: 0}
+"""
+
+_AWAY = """
+hosts: [shop.example]
+http:
+- route:
+  - {destination: {host: web-stable.default.svc.cluster.local}, weight: 100}
+  - {destination: {host: web-canary.default.svc.cluster.local}, weight: 0}
+"""
+
+_PING_PONG = """
+hosts: [web]
+http:
+- name: main
+  match: [{authority: {exact: shop.example}}, {port: 8080, gateways: [mesh], headers: {x-region: {exact: eu}}}]
+  rewrite: {uri: /}
+  route:
+  - {destination: {host: web-ping}, weight: 0}
+  - {destination: {host: web-pong}, weight: 100}
+"""
+
+_ROUTES = frozenset(
+    {Feature.WEIGHTS, Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX, Feature.MIRROR, Feature.EXPERIMENTS}
+)
+
+
+def _istio_setups() -> dict[str, Setup]:
+    """Give each way to use Istio."""
+    hosts = istio_rollout({"virtualService": {"name": "web", "routes": ["main"]}})
+    subset_rule = {"name": "web", "canarySubsetName": "canary", "stableSubsetName": "stable", "additionalSubsetNames": ["legacy"]}
+    subsets = istio_rollout({"virtualService": {"name": "web"}, "destinationRule": subset_rule}, canaryService="", stableService="")
+    kinds = {"name": "web", "routes": ["first-page", "api"], "tlsRoutes": [{"port": 443, "sniHosts": ["web.example"]}]}
+    several = istio_rollout({"virtualServices": [kinds, {"name": "entrance.mesh.cluster.local"}]})
+    ping_pong = istio_rollout(
+        {"virtualService": {"name": "web"}},
+        canaryService="",
+        stableService="",
+        pingPong={"pingService": "web-ping", "pongService": "web-pong"},
+    )
+    fine = istio_rollout({"virtualService": {"name": "web", "routes": ["main"]}}, trafficRouting={"maxTrafficWeight": 1000})
+    http = ("spec", "http")
+    return {
+        "istio by host": Setup(
+            product="istio",
+            router=router_for(hosts),
+            start={VIRTUAL_SERVICE: virtual_service(_HOSTS)},
+            shows=_ROUTES,
+            places=tuple(
+                (VIRTUAL_SERVICE, path)
+                for path in (
+                    (),
+                    ("metadata",),
+                    ("spec",),
+                    *((*http, index) for index in range(4)),
+                    (*http, 1, "route", 0),
+                    (*http, 1, "route", 1),
+                    (*http, 1, "route", 1, "headers"),
+                )
+            ),
+        ),
+        "istio by subset": Setup(
+            product="istio",
+            router=router_for(subsets),
+            start={VIRTUAL_SERVICE: virtual_service(_SUBSETS), RULE: destination_rule(_RULE)},
+            shows=_ROUTES | {Feature.SUBSETS},
+            places=(
+                (VIRTUAL_SERVICE, (*http, 0)),
+                (VIRTUAL_SERVICE, (*http, 0, "route", 1)),
+                *((RULE, ("spec", "subsets", index)) for index in range(3)),
+                *((RULE, ("spec", "subsets", index, "labels")) for index in range(3)),
+                (RULE, ("spec", "trafficPolicy")),
+                (RULE, ("metadata",)),
+            ),
+            without_ours=_restless,
+            stable="",
+            canary="",
+        ),
+        "istio with every kind of route in two namespaces": Setup(
+            product="istio",
+            router=router_for(several),
+            start={VIRTUAL_SERVICE: virtual_service(_KINDS), AWAY: virtual_service(_AWAY, ref=AWAY)},
+            shows=_ROUTES,
+            places=(
+                *((VIRTUAL_SERVICE, ("spec", kind, 0)) for kind in ("http", "tls", "tcp")),
+                *((VIRTUAL_SERVICE, ("spec", kind, 0, "route", 1)) for kind in ("http", "tls", "tcp")),
+                (VIRTUAL_SERVICE, ("spec", "tls", 1)),
+                (AWAY, (*http, 0)),
+            ),
+        ),
+        "istio with ping-pong and inheritance": Setup(
+            product="istio",
+            router=router_for(ping_pong, Settings(istio_inherit=True)),
+            start={VIRTUAL_SERVICE: virtual_service(_PING_PONG)},
+            shows=frozenset({Feature.PING_PONG}),
+            places=((VIRTUAL_SERVICE, (*http, 0)), (VIRTUAL_SERVICE, (*http, 0, "route", 0))),
+            stable="web-pong",
+            canary="web-ping",
+        ),
+        "istio in thousandths": Setup(
+            product="istio",
+            router=router_for(fine),
+            start={VIRTUAL_SERVICE: virtual_service(_HOSTS)},
+            shows=frozenset({Feature.MAX_WEIGHT}),
+            places=((VIRTUAL_SERVICE, (*http, 1)),),
+            # 100 of 100 is 1000 of 1000: which of the two stands there at rest has no meaning.
+            without_ours=_relative,
+            maximum=1000,
+        ),
+    }
+
+
+def _relative(manifest: Manifest) -> Manifest:
+    http = [
+        {**entry, "route": [{**item, "weight": bool(item["weight"])} if "weight" in item else item for item in entry["route"]]}
+        if "route" in entry
+        else entry
+        for entry in manifest["spec"]["http"]
+    ]
+    return {**manifest, "spec": {**manifest["spec"], "http": http}}
+
+
+SETUPS: dict[str, Setup] = _istio_setups()
+
+CRDS = Path(__file__).parents[2] / "shared" / "crds"
+
+
+def crd_schema(file: str, plural: str, version: str) -> Manifest:
+    """Give the schema of one version of a real CRD, closed: fields that it does not know are errors, as pruning would lose them."""
+    documents = (CRDS / file).read_text(encoding="utf-8").split("\n---\n")
+    (document,) = (document for document in documents if f"\n  name: {plural}\n" in document)
+    crd = yaml.load(document, Loader=yaml.CSafeLoader)
+    (found,) = (served for served in crd["spec"]["versions"] if served["name"] == version)
+    schema = dict(found["schema"]["openAPIV3Schema"])
+    plain = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    closed: Manifest = _closed({**schema, "properties": {**plain, **schema["properties"]}})
+    return closed
+
+
+def _closed(schema: Any) -> Any:  # noqa: ANN401  any JSON value
+    if isinstance(schema, list):
+        return [_closed(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {key: _closed(value) for key, value in schema.items()}
+    known = isinstance(schema.get("properties"), dict) and schema.get("type") == "object"
+    if known and "additionalProperties" not in schema and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        closed["additionalProperties"] = False
+    return closed
