@@ -81,8 +81,8 @@ def header_entry(route: HeaderRoute, source: Source) -> Entry:
     """
     conditions = ({"headers": {match.header: _text(match.value)}} for match in route.any_of)
     return {
-        **source.inherited.kept,
         "name": route.name,
+        **source.inherited.kept,
         "match": _both(conditions, source.inherited.conditions, route.name),
         "route": [{"weight": LONE_WEIGHT, "destination": dict(source.canary)}],
     }
@@ -97,8 +97,8 @@ def mirror_entry(route: MirrorRoute, source: Source) -> Entry:
 
     """
     return {
-        **source.inherited.kept,
         "name": route.name,
+        **source.inherited.kept,
         "match": _both(map(_request, route.any_of), source.inherited.conditions, route.name),
         "route": [_copied(item) for item in source.route],
         "mirror": dict(source.canary),
