@@ -67,9 +67,9 @@ class ApiServer:
     async def start(self) -> None:
         """Begin to listen; after this `port` and `url` are right."""
         server = web.Server(self._handle, handler_cancellation=True, access_log=None)  # type: ignore[no-untyped-call, unused-ignore]
-        runner = web.ServerRunner(server)
+        runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await runner.setup()
-        site = web.TCPSite(runner, self.host, self.port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, self.host, self.port)
         await site.start()
         self._runner = runner
         self.port = runner.addresses[0][1]
