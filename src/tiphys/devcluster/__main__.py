@@ -7,8 +7,7 @@ from pathlib import Path
 
 import uvloop
 
-from tiphys.devcluster.foreign import plain_definition
-from tiphys.devcluster.foreign.table import ROLLOUTS
+from tiphys.api.crds import crd_manifests
 from tiphys.devcluster.run import Options, run_devcluster
 
 
@@ -30,7 +29,7 @@ def main() -> int:
         envoy=not chosen.no_envoy,
         pods=not chosen.no_pods,
         foreign=not chosen.no_foreign,
-        definitions=[plain_definition(kind) for kind in ROLLOUTS.kinds],
+        definitions=crd_manifests(),
         files=chosen.file,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -187,7 +187,9 @@ class Kubelet:
         manifest = pod.manifest
         if not (manifest.get("spec") or {}).get("nodeName"):
             body = {"spec": {"nodeName": NODE}}
-            self.store.patch(PODS, pod.name, PatchKind.MERGE, body, namespace=pod.namespace, manager="kube-scheduler")
+            self.store.patch(
+                PODS, pod.name, PatchKind.MERGE, body, namespace=pod.namespace, subresource="binding", manager="kube-scheduler"
+            )
         running = _Running(
             uid=manifest["metadata"]["uid"],
             name=pod.name,

@@ -14,7 +14,7 @@ OURS = {each["metadata"]["name"]: each for each in foreign_definitions()}
 
 
 def real_definitions() -> dict[str, dict[str, Any]]:
-    found = (each for path in REAL.rglob("*.yaml") for each in yaml.safe_load_all(path.read_text()))
+    found = (each for path in REAL.rglob("*.yaml") for each in yaml.load_all(path.read_text(), yaml.CSafeLoader))
     return {each["metadata"]["name"]: each for each in found if each and each.get("kind") == "CustomResourceDefinition"}
 
 

@@ -1,5 +1,5 @@
 """CustomResourceDefinitions of other products' kinds, small and our own: enough for objects of these kinds to be stored."""
 
-from tiphys.devcluster.foreign.definitions import foreign_definitions, plain_definition
+from tiphys.devcluster.foreign.definitions import foreign_definitions
 
-__all__ = ["foreign_definitions", "plain_definition"]
+__all__ = ["foreign_definitions"]

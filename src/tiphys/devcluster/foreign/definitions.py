@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from tiphys.devcluster.foreign.table import FAMILIES, ROLLOUTS, Family
+from tiphys.devcluster.foreign.table import FAMILIES, Family
 from tiphys.devcluster.rules import Manifest
 
 
@@ -11,11 +11,6 @@ def foreign_definitions(*groups: str) -> Iterator[Manifest]:
     for family in FAMILIES:
         if not groups or family.group in groups:
             yield from _definitions(family)
-
-
-def plain_definition(kind: str) -> Manifest:
-    """Give a definition without a schema of one kind of `argoproj.io`, with its subresources."""
-    return next(each for each in _definitions(ROLLOUTS) if each["spec"]["names"]["kind"] == kind)
 
 
 def _definitions(family: Family) -> Iterable[Manifest]:
@@ -33,26 +28,19 @@ def _definitions(family: Family) -> Iterable[Manifest]:
                 "group": family.group,
                 "names": names,
                 "scope": "Cluster" if kind in family.cluster_scoped else "Namespaced",
-                "versions": [_version(family, kind, version) for version in (*family.versions, *family.unserved)],
+                "versions": [_version(family, version) for version in (*family.versions, *family.unserved)],
             },
         }
 
 
-def _version(family: Family, kind: str, version: str) -> Manifest:
+def _version(family: Family, version: str) -> Manifest:
     described: Manifest = {
         "name": version,
         "served": version not in family.unserved,
         "storage": version == family.storage,
         "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}},
     }
-    subresources: Manifest = {"status": {}} if family.status else {}
-    if kind == "Rollout":
-        subresources["scale"] = {
-            "specReplicasPath": ".spec.replicas",
-            "statusReplicasPath": ".status.HPAReplicas",
-            "labelSelectorPath": ".status.selector",
-        }
-    return described | ({"subresources": subresources} if subresources else {})
+    return described | ({"subresources": {"status": {}}} if family.status else {})
 
 
 def _annotations(group: str) -> Manifest:

@@ -137,26 +137,3 @@ FAMILIES = (
         status=True,
     ),
 )
-
-ROLLOUTS = Family(
-    group="argoproj.io",
-    versions=("v1alpha1",),
-    storage="v1alpha1",
-    kinds={
-        "Rollout": "rollouts",
-        "AnalysisRun": "analysisruns",
-        "AnalysisTemplate": "analysistemplates",
-        "ClusterAnalysisTemplate": "clusteranalysistemplates",
-        "Experiment": "experiments",
-    },
-    cluster_scoped=frozenset({"ClusterAnalysisTemplate"}),
-    short_names=(
-        ("Rollout", "ro"),
-        ("AnalysisRun", "ar"),
-        ("AnalysisTemplate", "at"),
-        ("ClusterAnalysisTemplate", "cat"),
-        ("Experiment", "exp"),
-    ),
-    status=True,
-)
-"""The kinds of the Rollout API, without a schema: for tests of the cluster that need none."""
