@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tiphys.devcluster.behaviour import Behaviour, behaviour_of, hash_of, ports_of, version_of
 from tiphys.devcluster.errors import StatusError
@@ -21,9 +21,11 @@ from tiphys.devcluster.podindex import Key, has_ended, is_leaving, is_ready
 from tiphys.devcluster.podserver import Answer, PodServer, Served
 from tiphys.devcluster.podstatus import Life, pod_status
 from tiphys.devcluster.resources import ResourceType
-from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.sources import wire_time
 from tiphys.devcluster.storage import Store
+
+if TYPE_CHECKING:
+    from tiphys.devcluster.rules import Manifest
 
 MANAGER = "kubelet"
 NODE = "devcluster"
