@@ -1,0 +1,157 @@
+"""What stands on the stage: a cluster, a proxy, the controller, and somebody who does what people do with kubectl."""
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import structlog
+
+from tiphys.api.crds import crd_manifests
+from tiphys.controller.manager import Controller
+from tiphys.controller.settings import Settings
+from tiphys.demo import app
+from tiphys.devcluster.apiserver import ApiServer
+from tiphys.devcluster.cluster import DevCluster
+from tiphys.devcluster.foreign import foreign_definitions
+from tiphys.devcluster.kinds import PODS
+from tiphys.devcluster.kubeconfig import write_kubeconfig
+from tiphys.devcluster.patching import PatchKind
+from tiphys.devcluster.proxies.envoy import Envoy
+from tiphys.devcluster.resources import ResourceType
+from tiphys.kube.client import Client
+from tiphys.kube.config import Overrides, load_connection
+
+Manifest = dict[str, Any]
+
+
+class Stage:
+    """Everything the demo needs, in this process but for Envoy; `async with Stage() as stage`."""
+
+    def __init__(self) -> None:
+        self.envoy = Envoy()
+        definitions = (*crd_manifests(), *foreign_definitions("networking.istio.io"))
+        self.cluster = DevCluster(definitions=definitions, api=ApiServer, envoy=self.envoy)
+        self.folder = tempfile.TemporaryDirectory(prefix="tiphys-demo-")
+        self._stack = AsyncExitStack()
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Where kubectl finds this cluster."""
+        return Path(self.folder.name) / "kubeconfig"
+
+    @property
+    def log(self) -> Path:
+        """Where the controller's log lines go."""
+        return Path(self.folder.name) / "controller.log"
+
+    async def __aenter__(self) -> Self:
+        """Start the cluster, then the controller as a client of its API server."""
+        try:
+            self._log_to_a_file()
+            await self._stack.enter_async_context(self.cluster)
+            write_kubeconfig(self.kubeconfig, self.cluster.url)
+            connection = load_connection(Overrides(kubeconfig=str(self.kubeconfig)))
+            client = await self._stack.enter_async_context(Client(connection))
+            controller = Controller(client, Settings(leader_elect=False, metrics_port=None, health_port=None))
+            await controller.start()
+            self._stack.push_async_callback(controller.stop)
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Stop everything, the controller first."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop what was started, and remove the files."""
+        await self._stack.aclose()
+        self.folder.cleanup()
+
+    def kind(self, api_version: str, kind: str) -> ResourceType:
+        """Find a served kind."""
+        found = self.cluster.store.registry.kind(api_version, kind)
+        if found is None:
+            raise LookupError(f"the development cluster serves no {kind} of {api_version}")
+        return found
+
+    @property
+    def rollouts(self) -> ResourceType:
+        """The Rollout kind."""
+        return self.kind("argoproj.io/v1alpha1", "Rollout")
+
+    @property
+    def virtual_services(self) -> ResourceType:
+        """The VirtualService kind."""
+        return self.kind("networking.istio.io/v1", "VirtualService")
+
+    def apply(self, manifest: Manifest) -> None:
+        """Create *manifest*."""
+        resource = self.cluster.store.registry.of_manifest(manifest)
+        self.cluster.store.create(resource, manifest, namespace=app.NAMESPACE, manager="kubectl")
+
+    def rollout(self) -> Manifest:
+        """Read the Rollout as it is now."""
+        return self.cluster.store.get(self.rollouts, app.NAME, namespace=app.NAMESPACE)
+
+    def virtual_service(self) -> Manifest:
+        """Read the VirtualService as it is now."""
+        return self.cluster.store.get(self.virtual_services, app.VIRTUAL_SERVICE, namespace=app.NAMESPACE)
+
+    def set_image(self, version: str) -> None:
+        """Do what `tiphys set image` does."""
+        container = {"name": app.CONTAINER, "image": app.image(version), "ports": [{"containerPort": 8080}]}
+        self._patch({"spec": {"template": {"spec": {"containers": [container]}}}})
+
+    def patch_status(self, **fields: object) -> None:
+        """Do what `tiphys abort`, `retry` and `promote` do."""
+        self._patch({"status": fields}, subresource="status")
+
+    def evict_canary(self, pod_hash: str) -> int:
+        """Delete every pod of *pod_hash* at once, and tell how many there were."""
+        labels = {"rollouts-pod-template-hash": pod_hash}
+        victims = self.cluster.store.scan(PODS, namespace=app.NAMESPACE, labels=labels)
+        for victim in victims:
+            self.cluster.store.delete(PODS, victim.manifest["metadata"]["name"], namespace=app.NAMESPACE)
+        return len(victims)
+
+    async def until(self, holds: Callable[[Manifest], bool], *, within: float) -> Manifest:
+        """
+        Wait until the Rollout fulfils *holds*.
+
+        Raises:
+            TimeoutError: it did not in time (seconds).
+
+        """
+        subscription = self.cluster.store.watch(self.rollouts, namespace=app.NAMESPACE)
+        try:
+            async with asyncio.timeout(within):
+                async for event in subscription:
+                    if holds(event.manifest):
+                        return dict(event.manifest)
+        finally:
+            subscription.close()
+        raise TimeoutError
+
+    def _patch(self, body: Manifest, *, subresource: str = "") -> None:
+        store = self.cluster.store
+        store.patch(self.rollouts, app.NAME, PatchKind.MERGE, body, namespace=app.NAMESPACE, subresource=subresource, manager="kubectl")
+
+    def _log_to_a_file(self) -> None:
+        """Keep the controller's log lines off the screen, but keep them."""
+        file = self._stack.enter_context(self.log.open("w", encoding="utf-8"))
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.PrintLoggerFactory(file=file),
+        )
+        self._stack.callback(structlog.reset_defaults)
