@@ -156,7 +156,7 @@ RULE = Ref(group=GROUP, kind="DestinationRule", namespace="default", name="web")
 
 def strategy(**fields: Any) -> Strategy:  # noqa: ANN401  any JSON value
     """Give a canary strategy from its JSON form."""
-    return msgspec.convert({"canary": fields}, Strategy)
+    return msgspec.json.decode(msgspec.json.encode({"canary": fields}), type=Strategy)
 
 
 def istio_rollout(istio: Manifest, **fields: Any) -> Rollout:  # noqa: ANN401  any JSON value

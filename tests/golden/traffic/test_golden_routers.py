@@ -20,7 +20,7 @@ def test_istio(case: Case, golden: Golden) -> None:
     rollout = msgspec.convert(first, Rollout)
     router = router_for(rollout, Settings(istio_inherit=bool(_map(asked).get("inherit"))))
     found = {_ref(_map(manifest), rollout.metadata.namespace): _map(manifest) for manifest in objects}
-    told = []
+    told: list[str] = []
 
     for wish in _map(asked)["wishes"]:
         rendered = router.render(_intent(wish, router, rollout), found)
