@@ -53,7 +53,9 @@ def narrower(ours: Manifest, theirs: Manifest, path: str) -> Iterator[str]:
         yield f"{path}: type {ours.get('type')} {ours.get('format')} is not {theirs.get('type')} {theirs.get('format')}"
     if not set(ours.get("required", ())) <= set(theirs.get("required", ())):
         yield f"{path}: requires more: {ours.get('required')}"
-    for key in ("default", "enum", "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-map-type", "nullable"):
+    if set(ours.get("enum", ())) != set(theirs.get("enum", ())):
+        yield f"{path}: enum differs"
+    for key in ("default", "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-map-type", "nullable"):
         if ours.get(key) != theirs.get(key) and not (key.startswith("x-") and key not in ours):
             yield f"{path}: {key} differs"
     for key in (

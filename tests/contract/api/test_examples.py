@@ -23,8 +23,14 @@ TYPES: dict[str, type[Wire]] = {
     for kind in (Rollout, AnalysisTemplate, ClusterAnalysisTemplate, AnalysisRun, Experiment, Deployment, ReplicaSet, Service)
 }
 SCHEMAS = {crd["spec"]["names"]["kind"]: crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"] for crd in crd_manifests()}
-INVALID: dict[str, str] = {}
-"""Examples that no controller would act on, with what is wrong."""
+FRAGMENT = (
+    'The Rollout "" is invalid: spec.selector: Required value: a label selector that matches the labels of the pod template; '
+    "spec.template: Required value: a pod template, or workloadRef beside it"
+)
+INVALID = {f"overview/{name}-route{plural}.yaml#0": FRAGMENT for name, plural in (("header", ""), ("managed", "s"), ("mirror", ""))}
+"""Examples that show only a part of a Rollout, with what is missing."""
+NO_YAML = ("traffic-management/rollout-linkerd.yaml#4",)
+"""Documents with placeholders of a template language."""
 
 pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are not on this machine")
 
@@ -32,9 +38,13 @@ pytestmark = pytest.mark.skipif(not EXAMPLES.is_dir(), reason="the examples are 
 def manifests() -> list[tuple[str, Manifest]]:
     found = []
     for path in sorted(EXAMPLES.rglob("*.yaml")):
-        for at, document in enumerate(yaml.load_all(path.read_text(), yaml.CSafeLoader)):
+        name = str(path.relative_to(EXAMPLES))
+        for at, text in enumerate(path.read_text().split("\n---")):
+            if f"{name}#{at}" in NO_YAML:
+                continue
+            document = yaml.load(text, yaml.CSafeLoader)
             if isinstance(document, dict) and document.get("kind") in TYPES:
-                found.append((f"{path.relative_to(EXAMPLES)}#{at}", document))
+                found.append((f"{name}#{at}", document))
     return found
 
 
