@@ -50,7 +50,7 @@ CONNECTION: Final[Sequence[click.Option]] = (
     _global("--cache-dir", text="Accepted for kubectl's sake; nothing is cached.", metavar="DIR", hidden=True),
     _global("--disable-compression", text="Accepted for kubectl's sake.", is_flag=True, hidden=True),
     _global("-v", "--kloglevel", text="From 6 on, each request is shown.", type=int, metavar="LEVEL"),
-    _global("--loglevel", text="How much is logged.", type=click.Choice(["debug", "info", "warning", "error"])),
+    _global("--loglevel", text="How much is logged.", type=click.Choice(["debug", "info", "warn", "error"])),
 )
 
 

@@ -1,0 +1,186 @@
+"""How are the long-running parts started: the controller, the development cluster, the demo?"""
+
+import asyncio
+from collections.abc import Coroutine
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tiphys.api.errors import TiphysError
+from tiphys.cli.options import Connected, chosen
+
+
+class MissingPartError(TiphysError):
+    """Something that is installed only on demand is not there."""
+
+
+def _run(work: Coroutine[Any, Any, int]) -> int:
+    """Run *work* on uvloop where that is installed."""
+    if find_spec("uvloop") is None:
+        return asyncio.run(work)
+    import uvloop  # noqa: PLC0415 - not to be had everywhere
+
+    return uvloop.run(work)
+
+
+@click.command(cls=Connected)
+@click.option("--namespaced", is_flag=True, help="Work in one namespace only: that of --namespace, or the controller's own.")
+@click.option(
+    "--instance-id", default="", metavar="ID", help="Work only on objects labelled with this id; without one, on those with none."
+)
+@click.option("--rollout-threads", default=10, type=click.IntRange(min=1), show_default=True, help="Rollouts worked on at once.")
+@click.option(
+    "--rollout-resync",
+    default=900,
+    type=click.IntRange(min=1),
+    show_default=True,
+    help="Seconds after which every rollout is looked at again.",
+)
+@click.option("--leader-elect/--no-leader-elect", default=True, show_default=True, help="Work only while holding the lease.")
+@click.option(
+    "--leader-election-lease-duration", "lease", default="15s", show_default=True, help="How long a lease counts that is not renewed."
+)
+@click.option("--leader-election-renew-deadline", "renew", default="10s", show_default=True, help="How long the holder tries to renew it.")
+@click.option("--leader-election-retry-period", "retry", default="2s", show_default=True, help="How often anybody tries.")
+@click.option("--bind-address", default="127.0.0.1", show_default=True, help="Address of the metrics and health ports.")
+@click.option(
+    "--metricsPort",
+    "--metricsport",
+    "metrics_port",
+    default=8090,
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help="Port of /metrics; 0 takes a free one.",
+)
+@click.option(
+    "--healthzPort",
+    "health_port",
+    default=8080,
+    type=click.IntRange(0, 65535),
+    show_default=True,
+    help="Port of /healthz and /readyz; 0 takes a free one.",
+)
+@click.option("--logformat", default="text", type=click.Choice(["text", "json"]), show_default=True, help="How log lines look.")
+@click.option(
+    "--istio-inherit",
+    is_flag=True,
+    help="Let header and mirror routes take over matches, timeouts and retries of the route they stand for.",
+)
+def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each option above
+    """
+    Run the controller until it is stopped.
+
+    In a pod it uses the service account, elsewhere the kubeconfig. It watches all namespaces unless told otherwise.
+    """
+    from tiphys.cli.session import duration, overrides  # noqa: PLC0415 - only this command needs a client
+    from tiphys.controller.run import run_process  # noqa: PLC0415 - heavy
+    from tiphys.controller.settings import Settings  # noqa: PLC0415 - heavy
+    from tiphys.kube.config import load_connection  # noqa: PLC0415 - heavy
+    from tiphys.kube.lease import Durations  # noqa: PLC0415 - heavy
+    from tiphys.traffic.settings import Settings as RouterSettings  # noqa: PLC0415 - heavy
+
+    given = chosen(click.get_current_context())
+    connection = overrides(given)
+    seconds = {
+        name: float(duration(options[name], option=f"--leader-election-{text}"))
+        for name, text in (("lease", "lease-duration"), ("renew", "renew-deadline"), ("retry", "retry-period"))
+    }
+    try:
+        durations = Durations(**seconds)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return run_process(
+        Settings(
+            connection=connection,
+            namespace=load_connection(connection).namespace if options["namespaced"] else None,
+            instance_id=options["instance_id"],
+            workers=options["rollout_threads"],
+            resync=float(options["rollout_resync"]),
+            leader_elect=options["leader_elect"],
+            lease=durations,
+            host=options["bind_address"],
+            metrics_port=options["metrics_port"],
+            health_port=options["health_port"],
+            log_level=given.get("loglevel", "info"),
+            log_format=options["logformat"],
+            routers=RouterSettings(istio_inherit=options["istio_inherit"]),
+        )
+    )
+
+
+@click.command()
+@click.option("--port", default=0, type=click.IntRange(0, 65535), help="Port of the API server; 0 takes a free one.")
+@click.option("--mesh-port", default=0, type=click.IntRange(0, 65535), help="Port of the mesh's listener; 0 takes a free one.")
+@click.option(
+    "--kubeconfig",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where to write the kubeconfig; by default a file that goes with the cluster.",
+)
+@click.option("--envoy/--no-envoy", default=True, show_default=True, help="Run a mesh between the pods.")
+@click.option("--pods/--no-pods", default=True, show_default=True, help="Run pods; without, they stay pending as without nodes.")
+@click.option("--foreign/--no-foreign", default=True, show_default=True, help="Install the definitions of the traffic products' kinds.")
+@click.option(
+    "-f",
+    "--filename",
+    "files",
+    multiple=True,
+    type=click.Path(exists=True, path_type=Path),
+    metavar="FILE",
+    help="File or folder of objects to create; may be repeated.",
+)
+def devcluster(
+    *, port: int, mesh_port: int, kubeconfig: Path | None, envoy: bool, pods: bool, foreign: bool, files: tuple[Path, ...]
+) -> int:
+    """
+    Run a Kubernetes-compatible cluster in one process, in memory, until it is stopped.
+
+    It listens on this machine only. Rollouts can be created in it; `tiphys controller` works on them.
+    """
+    from tiphys.api.crds import crd_manifests  # noqa: PLC0415 - heavy
+    from tiphys.devcluster.run import Options, run_devcluster  # noqa: PLC0415 - heavy
+
+    options = Options(
+        port=port,
+        mesh_port=mesh_port,
+        kubeconfig=kubeconfig,
+        envoy=envoy,
+        pods=pods,
+        foreign=foreign,
+        definitions=crd_manifests(),
+        files=files,
+    )
+    return _run(run_devcluster(options))
+
+
+@click.command()
+@click.option(
+    "--scenario",
+    default="promote",
+    show_default=True,
+    type=click.Choice(["promote", "abort", "supersede", "evict"]),
+    help="What happens to the canary.",
+)
+@click.option("--keep", is_flag=True, help="Leave everything running afterwards, and say how to use it.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object on one line, and nothing else.")
+@click.option("--rate", default=200.0, show_default=True, type=click.FloatRange(min=1), help="Requests per second.")
+@click.option(
+    "--picture",
+    default="tiphys-demo.svg",
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File for the picture of wanted and measured shares.",
+)
+def demo(*, scenario: str, keep: bool, as_json: bool, rate: float, picture: Path) -> int:
+    """
+    Show a canary through a real proxy, on this machine.
+
+    Starts a development cluster, Envoy and the controller, sends steady load, changes the image and measures where the requests go. Ends by
+    itself, with status 1 if a request failed, a share was off or the scenario did not take place.
+    """
+    if find_spec("matplotlib") is None:
+        raise MissingPartError("the demo: found no matplotlib, wanted what `pip install 'tiphys[demo]'` installs")
+    from tiphys.demo.run import Options, run_demo  # noqa: PLC0415 - heavy
+
+    return _run(run_demo(Options(scenario=scenario, keep=keep, json=as_json, rate=rate, picture=picture)))
