@@ -12,7 +12,7 @@ from tiphys.api.status import Condition, RolloutStatus
 from tiphys.core.report import Facts, report
 
 LATER = NOW + timedelta(seconds=5)
-_SPEC = ("strategy", "restart_at", "progress_deadline_seconds", "progress_deadline_abort", "paused")
+_SPEC = ("strategy", "restart_at", "progress_deadline_seconds", "paused")
 
 
 def facts(*, stored: RolloutStatus | None = None, **more: Any) -> Facts:  # noqa: ANN401 - the fields have types

@@ -17,18 +17,6 @@ def timed_out(facts: Facts) -> bool:
     return _timed_out(facts, read_conditions(facts.stored))
 
 
-def deadline_cause(facts: Facts) -> str:
-    """
-    Give the cause for which the controller has to abort now because of the deadline, or the empty text.
-
-    Only an update from a stable version can be aborted, and only where the user asked for it.
-    """
-    in_flight = bool(facts.draft.stable_rs) and not facts.completed and not facts.draft.abort
-    if not (facts.rollout.spec.progress_deadline_abort and in_flight and timed_out(facts)):
-        return ""
-    return words.timed_out(*facts.subject)
-
-
 def wake_up(facts: Facts, conditions: Conditions) -> datetime | None:
     """Give the time at which an update that stands still from now on, as *conditions* say, has timed out."""
     found = conditions.get(ConditionType.PROGRESSING)
@@ -49,8 +37,7 @@ def with_progress(conditions: Conditions, facts: Facts, now: datetime, *, turned
     kind, name = facts.subject
     if facts.created:
         message = words.created_replica_set(facts.created)
-        said = conditions.get(ConditionType.PROGRESSING)
-        return _said(conditions, "True", Reason.NEW_REPLICA_SET_CREATED, message, now, rewrite=said is None or said.message != message)
+        return _said(conditions, "True", Reason.NEW_REPLICA_SET_CREATED, message, now, rewrite=True)
     if facts.paused and not facts.completed:
         return _said(conditions, "Unknown", Reason.ROLLOUT_PAUSED, words.PAUSED_MESSAGE, now)
     if is_healthy(facts):
@@ -105,7 +92,7 @@ def _timed_out(facts: Facts, conditions: Conditions) -> bool:
     found = conditions.get(ConditionType.PROGRESSING)
     if found is None or found.reason in _STANDS_STILL or _no_deadline(facts):
         return False
-    if is_healthy(facts) or _progressed(facts) or (holds(conditions, ConditionType.HEALTHY) and not is_healthy(facts)):
+    if is_healthy(facts) or _progressed(facts) or holds(conditions, ConditionType.HEALTHY):
         return False
     if found.reason == Reason.PROGRESS_DEADLINE_EXCEEDED:
         return True

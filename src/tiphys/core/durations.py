@@ -20,9 +20,9 @@ def find_duration(facts: Facts, now: datetime) -> RolloutDuration | None:
         attempt = RolloutDuration(rollout_started_at=now)
     if attempt is None:
         return None
-    completion = _completion(facts, attempt)
     if attempt.finished_at is not None:
-        return attempt if completion == attempt.completion_status or not rolled_back else replace(attempt, completion_status=completion)
+        return replace(attempt, completion_status=facts.completion) if rolled_back else attempt
+    completion = _completion(facts, attempt)
     finished = facts.draft.abort or (facts.completed and _at_full_availability(facts))
     attempt = _waited(attempt, now, waits=_people_wait(facts) and not finished)
     if finished:

@@ -28,12 +28,12 @@ from tiphys.core.conditions import (
     with_replica_failure,
     without_invalid_spec,
 )
-from tiphys.core.deadline import deadline_cause, timed_out, wake_up, with_progress
+from tiphys.core.deadline import timed_out, wake_up, with_progress
 from tiphys.core.durations import find_duration
 from tiphys.core.facts import Facts
 from tiphys.core.phase import MORE_TO_UPDATE, find_phase, find_trouble
 
-__all__ = ["Facts", "Report", "deadline", "deadline_cause", "invalid", "not_created", "report", "timed_out"]
+__all__ = ["Facts", "Report", "deadline", "invalid", "not_created", "report", "timed_out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

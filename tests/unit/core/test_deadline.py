@@ -9,7 +9,7 @@ from reports import LATER, again, draft, facts, find, midway, progressing, said
 from tiphys.api import names
 from tiphys.api.rollout import BlueGreenStrategy, Strategy
 from tiphys.api.status import BlueGreenStatus, Condition, PauseCondition, RolloutStatus
-from tiphys.core.report import Facts, deadline, deadline_cause, report, timed_out
+from tiphys.core.report import Facts, deadline, report, timed_out
 
 PAUSE = (PauseCondition(reason="CanaryPauseStep", start_time=NOW),)
 LATE = NOW + timedelta(seconds=601)
@@ -145,6 +145,23 @@ def test_a_retry_is_told_and_restarts_the_clock() -> None:
     )
 
 
+def test_an_abort_that_the_controller_takes_back_is_a_retry_too() -> None:
+    stored = midway(abort=True, conditions=(progressing("RolloutAborted", "False"), STILL_FALSE))
+
+    assert reason(still(stored=stored)) == "RolloutRetry"
+
+
+def test_a_rollout_that_falls_ill_again_says_when() -> None:
+    healthy = said("Healthy", "True", "RolloutHealthy")
+    ill = draft(available_replicas=4)
+    stored = structs.replace(ill, conditions=(healthy, progressing("ReplicaSetNotAvailable")))
+
+    status = report(still(stored=stored, draft=ill, now=LATE)).status
+
+    assert find(status, "Progressing").last_update_time == LATE
+    assert not timed_out(still(stored=stored, draft=ill, now=LATE))
+
+
 def test_an_update_that_stands_still_times_out_until_it_moves() -> None:
     one = still(progressing())
     status = report(one).status
@@ -213,29 +230,6 @@ def test_a_deadline_on_stable_or_new_does_not_stop_the_clock(pod_hash: str) -> N
 def test_the_users_deadline_counts() -> None:
     assert timed_out(still(progressing(), progress_deadline_seconds=5, now=NOW + timedelta(seconds=6)))
     assert not timed_out(still(progressing(), progress_deadline_seconds=7, now=NOW + timedelta(seconds=6)))
-
-
-@pytest.mark.parametrize(
-    ("one", "expected"),
-    [
-        (still(progressing(), progress_deadline_abort=True), 'ReplicaSet "web-b" has timed out progressing.'),
-        (still(progressing()), ""),
-        (still(progressing(), progress_deadline_abort=True, now=LATER), ""),
-        (still(progressing(), progress_deadline_abort=True, draft=midway(abort=True)), ""),
-        (still(stored=midway(stable_rs="", conditions=(progressing(),)), draft=midway(stable_rs=""), progress_deadline_abort=True), ""),
-        (
-            still(
-                stored=draft(available_replicas=4, conditions=(progressing(),)),
-                draft=draft(available_replicas=4),
-                progress_deadline_abort=True,
-            ),
-            "",
-        ),
-    ],
-    ids=["asked for", "not asked for", "in time", "aborted already", "first deploy", "promoted"],
-)
-def test_only_an_update_in_flight_aborts_at_the_deadline_and_only_on_request(one: Facts, expected: str) -> None:
-    assert deadline_cause(one) == expected
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,11 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from builders import NOW, replica_set
+from builders import NOW, canary, replica_set, step
 from reports import LATER, again, draft, facts, midway, progressing
 from tiphys.api.rollout import BlueGreenStrategy, Strategy
 from tiphys.api.status import PauseCondition, RolloutDuration, RolloutStatus
+from tiphys.api.workloads import ReplicaSet
 from tiphys.core.report import Facts, report
 
 FEW = replica_set("b", replicas=1)
@@ -19,8 +20,8 @@ def duration(one: Facts) -> RolloutDuration | None:
     return report(one).status.duration
 
 
-def during(stored: RolloutDuration | None = RUNNING, **more: Any) -> Facts:  # noqa: ANN401 - the fields have types
-    status = structs.replace(midway(), duration=stored, conditions=more.pop("conditions", (progressing(),)))
+def during(attempt: RolloutDuration | None = RUNNING, **more: Any) -> Facts:  # noqa: ANN401 - the fields have types
+    status = structs.replace(midway(), duration=attempt, conditions=more.pop("conditions", (progressing(),)))
     fields: dict[str, Any] = {"stored": status, "draft": midway(), "new": FEW, "now": LATER}
     return facts(**(fields | more))
 
@@ -43,6 +44,24 @@ def test_a_rollout_that_was_adopted_in_the_middle_has_no_duration() -> None:
 
 def test_a_change_of_a_promoted_rollout_at_full_size_starts_nothing() -> None:
     assert duration(facts(stored=draft(), attempt_started=True)) is None
+
+
+@pytest.mark.parametrize(("status", "new"), [(draft(), FEW), (midway(), FULL)], ids=["promoted, few pods", "not promoted, all pods"])
+def test_any_other_change_starts_an_attempt(status: RolloutStatus, new: ReplicaSet) -> None:
+    assert duration(facts(stored=draft(), draft=status, new=new, attempt_started=True)) == RUNNING
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        during(None, draft=midway(abort=True), conditions=(progressing("RolloutAborted", "False"),)),
+        during(None, draft=draft(), conditions=(progressing("RolloutAborted", "False"),)),
+        during(None, stored=midway(abort=True, conditions=(progressing("RolloutAborted", "False"),))),
+    ],
+    ids=["still aborted", "promoted", "taken back by the controller"],
+)
+def test_only_a_person_retries(one: Facts) -> None:
+    assert duration(one) is None
 
 
 def test_a_retry_starts_over() -> None:
@@ -117,6 +136,7 @@ AUTOMATIC = Strategy(blue_green=BlueGreenStrategy(active_service="active"))
         ({"draft": midway(pause_conditions=pause("InconclusiveExperiment"))}, True),
         ({"draft": midway(pause_conditions=pause("CanaryPauseStep"), current_step_index=1)}, True),
         ({"draft": midway(pause_conditions=pause("CanaryPauseStep"), current_step_index=2)}, False),
+        ({"draft": midway(pause_conditions=pause("CanaryPauseStep")), "strategy": canary(step("pause"))}, True),
         ({"draft": midway(pause_conditions=pause("CanaryPauseStep"), current_step_index=3)}, False),
         ({"draft": midway(pause_conditions=pause("BlueGreenPause")), "strategy": MANUAL}, True),
         ({"draft": midway(pause_conditions=pause("BlueGreenPause")), "strategy": AUTOMATIC}, False),
@@ -134,6 +154,12 @@ def test_waiting_adds_up() -> None:
 
     assert duration(during(waiting)) == structs.replace(RUNNING, total_manual_pause_duration_seconds=65)
     assert duration(during(waiting, paused=True)) == waiting
+
+
+def test_a_clock_that_was_set_back_takes_no_waiting_away() -> None:
+    waiting = structs.replace(RUNNING, manual_pause_started_at=LATER, total_manual_pause_duration_seconds=60)
+
+    assert duration(during(waiting, now=NOW)) == structs.replace(RUNNING, total_manual_pause_duration_seconds=60)
 
 
 def test_waiting_ends_with_the_attempt() -> None:
