@@ -76,7 +76,8 @@ def marked(resource: ResourceType, there: Stored, *, propagation: str | None, gr
     metadata = there.manifest["metadata"]
     finalizers = _finalizers(metadata.get("finalizers") or [], propagation)
     graceful = resource.rules.graceful
-    if not finalizers and not grace and not graceful:
+    held = (there.manifest.get("spec") or {}).get("finalizers")
+    if not (finalizers or grace or graceful or held):
         return None
     changed = dict(metadata)
     changed.pop("finalizers", None)
@@ -89,7 +90,7 @@ def marked(resource: ResourceType, there: Stored, *, propagation: str | None, gr
         changed["deletionGracePeriodSeconds"] = grace
         if first and metadata.get("generation"):
             changed["generation"] = metadata["generation"] + 1
-    return {**there.manifest, "metadata": changed}
+    return resource.rules.marked({**there.manifest, "metadata": changed})
 
 
 def is_finished(manifest: Mapping[str, Any]) -> bool:

@@ -5,110 +5,114 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tiphys.devcluster.custom import DefinitionRules, Definitions
+from tiphys.devcluster.pod_shapes import METADATA
 from tiphys.devcluster.resources import ResourceType
-from tiphys.devcluster.rules import Rules
+from tiphys.devcluster.rules_apps import DeploymentRules, JobRules, ReplicaSetRules
+from tiphys.devcluster.rules_core import (
+    ConfigMapRules,
+    EventRules,
+    IngressRules,
+    LeaseRules,
+    NamespaceRules,
+    NewEventRules,
+    PlainRules,
+    PodTemplateRules,
+    SecretRules,
+    SpecRules,
+    autoscaler_rules,
+    budget_rules,
+    node_rules,
+)
+from tiphys.devcluster.rules_pods import PodRules
+from tiphys.devcluster.rules_services import EndpointSliceRules, EndpointsRules, ServiceRules
+from tiphys.devcluster.shapes import Shape
 from tiphys.devcluster.subresources import ScalePaths
 
 if TYPE_CHECKING:
+    from tiphys.devcluster.rules import Rules
     from tiphys.devcluster.storage import Store
 
 _SCALED = ScalePaths(built_in=True)
 _STATUS = frozenset({"status"})
+_STATUS_AND_SCALE = frozenset({"status", "scale"})
+_ALL = ("all",)
+_RBAC = "rbac.authorization.k8s.io/v1"
+_NO_COLLECTION = ("create", "delete", "get", "list", "patch", "update", "watch")
 
 
-def _core(plural: str, kind: str, rules: Rules, **more: Any) -> ResourceType:
-    return ResourceType(group="", version="v1", plural=plural, kind=kind, rules=rules, singular=kind.lower(), **more)
+def _of(group_version: str, plural: str, kind: str, rules: Rules, short: str = "", **more: Any) -> ResourceType:
+    group, _, version = group_version.rpartition("/")
+    names = tuple(short.split())
+    return ResourceType(
+        group=group, version=version, plural=plural, kind=kind, rules=rules, singular=kind.lower(), short_names=names, **more
+    )
 
 
-def _of(group_version: str, plural: str, kind: str, rules: Rules, **more: Any) -> ResourceType:
-    group, _, version = group_version.partition("/")
-    return ResourceType(group=group, version=version, plural=plural, kind=kind, rules=rules, singular=kind.lower(), **more)
-
-
-class _Plain(Rules):
-    counts_generations = False
-
-
-class _WithStatus(Rules):
-    status_apart = True
-
-
-_plain = _Plain()
-_with_status = _WithStatus()
-
-NAMESPACES = _core("namespaces", "Namespace", _plain, namespaced=False, short_names=("ns",), subresources=frozenset({"status", "finalize"}))
-NODES = _core("nodes", "Node", _plain, namespaced=False, short_names=("no",), subresources=_STATUS)
-PODS = _core("pods", "Pod", _with_status, short_names=("po",), categories=("all",), subresources=_STATUS)
-SERVICES = _core("services", "Service", _with_status, short_names=("svc",), categories=("all",), subresources=_STATUS)
-ENDPOINTS = _core("endpoints", "Endpoints", _plain, short_names=("ep",))
-EVENTS = _core("events", "Event", _plain, short_names=("ev",))
-CONFIG_MAPS = _core("configmaps", "ConfigMap", _plain, short_names=("cm",))
-SECRETS = _core("secrets", "Secret", _plain)
-SERVICE_ACCOUNTS = _core("serviceaccounts", "ServiceAccount", _plain, short_names=("sa",))
-POD_TEMPLATES = _core("podtemplates", "PodTemplate", _plain)
-
+NAMESPACES = _of(
+    "v1",
+    "namespaces",
+    "Namespace",
+    NamespaceRules(),
+    "ns",
+    namespaced=False,
+    subresources=frozenset({"status", "finalize"}),
+    verbs=_NO_COLLECTION,
+)
+NODES = _of("v1", "nodes", "Node", node_rules(), "no", namespaced=False, subresources=_STATUS)
+PODS = _of("v1", "pods", "Pod", PodRules(), "po", categories=_ALL, subresources=_STATUS)
+SERVICES = _of("v1", "services", "Service", ServiceRules(), "svc", categories=_ALL, subresources=_STATUS)
+ENDPOINTS = _of("v1", "endpoints", "Endpoints", EndpointsRules(), "ep")
+EVENTS = _of("v1", "events", "Event", EventRules(), "ev")
+CONFIG_MAPS = _of("v1", "configmaps", "ConfigMap", ConfigMapRules(), "cm")
+SECRETS = _of("v1", "secrets", "Secret", SecretRules())
+SERVICE_ACCOUNTS = _of("v1", "serviceaccounts", "ServiceAccount", PlainRules(), "sa")
+POD_TEMPLATES = _of("v1", "podtemplates", "PodTemplate", PodTemplateRules())
 REPLICA_SETS = _of(
-    "apps/v1",
-    "replicasets",
-    "ReplicaSet",
-    _with_status,
-    short_names=("rs",),
-    categories=("all",),
-    subresources=frozenset({"status", "scale"}),
-    scale=_SCALED,
+    "apps/v1", "replicasets", "ReplicaSet", ReplicaSetRules(), "rs", categories=_ALL, subresources=_STATUS_AND_SCALE, scale=_SCALED
 )
 DEPLOYMENTS = _of(
-    "apps/v1",
-    "deployments",
-    "Deployment",
-    _with_status,
-    short_names=("deploy",),
-    categories=("all",),
-    subresources=frozenset({"status", "scale"}),
-    scale=_SCALED,
+    "apps/v1", "deployments", "Deployment", DeploymentRules(), "deploy", categories=_ALL, subresources=_STATUS_AND_SCALE, scale=_SCALED
 )
-ENDPOINT_SLICES = _of("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", Rules())
-LEASES = _of("coordination.k8s.io/v1", "leases", "Lease", _plain)
-INGRESSES = _of("networking.k8s.io/v1", "ingresses", "Ingress", _with_status, short_names=("ing",), subresources=_STATUS)
-INGRESS_CLASSES = _of("networking.k8s.io/v1", "ingressclasses", "IngressClass", Rules(), namespaced=False)
+JOBS = _of("batch/v1", "jobs", "Job", JobRules(), categories=_ALL, subresources=_STATUS)
+ENDPOINT_SLICES = _of("discovery.k8s.io/v1", "endpointslices", "EndpointSlice", EndpointSliceRules())
+LEASES = _of("coordination.k8s.io/v1", "leases", "Lease", LeaseRules())
+INGRESSES = _of("networking.k8s.io/v1", "ingresses", "Ingress", IngressRules(), "ing", subresources=_STATUS)
+INGRESS_CLASSES = _of("networking.k8s.io/v1", "ingressclasses", "IngressClass", SpecRules(), namespaced=False)
 CRDS = _of(
     "apiextensions.k8s.io/v1",
     "customresourcedefinitions",
     "CustomResourceDefinition",
     DefinitionRules(),
+    "crd crds",
     namespaced=False,
-    short_names=("crd", "crds"),
     categories=("api-extensions",),
     subresources=_STATUS,
 )
-JOBS = _of("batch/v1", "jobs", "Job", _with_status, categories=("all",), subresources=_STATUS)
-POD_DISRUPTION_BUDGETS = _of(
-    "policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", _with_status, short_names=("pdb",), subresources=_STATUS
-)
+POD_DISRUPTION_BUDGETS = _of("policy/v1", "poddisruptionbudgets", "PodDisruptionBudget", budget_rules(), "pdb", subresources=_STATUS)
 AUTOSCALERS = _of(
     "autoscaling/v2",
     "horizontalpodautoscalers",
     "HorizontalPodAutoscaler",
-    _with_status,
-    short_names=("hpa",),
-    categories=("all",),
+    autoscaler_rules(),
+    "hpa",
+    categories=_ALL,
     subresources=_STATUS,
 )
-ROLES = _of("rbac.authorization.k8s.io/v1", "roles", "Role", _plain)
-ROLE_BINDINGS = _of("rbac.authorization.k8s.io/v1", "rolebindings", "RoleBinding", _plain)
-CLUSTER_ROLES = _of("rbac.authorization.k8s.io/v1", "clusterroles", "ClusterRole", _plain, namespaced=False)
-CLUSTER_ROLE_BINDINGS = _of("rbac.authorization.k8s.io/v1", "clusterrolebindings", "ClusterRoleBinding", _plain, namespaced=False)
-NEW_EVENTS = _of("events.k8s.io/v1", "events", "Event", _plain, short_names=("ev",))
+ROLES = _of(_RBAC, "roles", "Role", PlainRules(name_format="path"))
+ROLE_BINDINGS = _of(_RBAC, "rolebindings", "RoleBinding", PlainRules(name_format="path"))
+CLUSTER_ROLES = _of(_RBAC, "clusterroles", "ClusterRole", PlainRules(name_format="path"), namespaced=False)
+CLUSTER_ROLE_BINDINGS = _of(_RBAC, "clusterrolebindings", "ClusterRoleBinding", PlainRules(name_format="path"), namespaced=False)
+NEW_EVENTS = _of("events.k8s.io/v1", "events", "Event", NewEventRules(Shape(fields={"metadata": METADATA})), "ev")
 
-BUILT_IN = (
+_BUILT_IN = (
     NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS, CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, POD_TEMPLATES,
-    REPLICA_SETS, DEPLOYMENTS, ENDPOINT_SLICES, LEASES, INGRESSES, INGRESS_CLASSES, CRDS, JOBS, POD_DISRUPTION_BUDGETS,
+    REPLICA_SETS, DEPLOYMENTS, JOBS, ENDPOINT_SLICES, LEASES, INGRESSES, INGRESS_CLASSES, CRDS, POD_DISRUPTION_BUDGETS,
     AUTOSCALERS, ROLES, ROLE_BINDINGS, CLUSTER_ROLES, CLUSTER_ROLE_BINDINGS, NEW_EVENTS,
 )  # fmt: skip
 
 
 def install(store: Store) -> None:
-    """Let *store* serve the built-in kinds."""
-    for resource in BUILT_IN:
+    """Let *store* serve the built-in kinds, and whatever its CustomResourceDefinitions ask for."""
+    for resource in _BUILT_IN:
         store.registry.add(resource)
     Definitions(store, CRDS)

@@ -119,7 +119,7 @@ def _compare(new: Any, old: Any, shape: Shape, *, presence: bool) -> Fields | No
         return _compare_items(new, old, shape, "f:", presence=presence)
     if new.__class__ is list and new and (shape.keys or shape.as_set) and (old is None or old.__class__ is list):
         before = None if old is None else named(old, shape)
-        return _compare_items(named(new, shape), before, Shape(items=shape.item), "", presence=presence)
+        return _compare_items(named(new, shape), before, Shape(items=shape.item, always=shape.always), "", presence=presence)
     if presence:
         return {} if old is None else None
     return None if new == old and new.__class__ is old.__class__ else {}

@@ -186,11 +186,15 @@ def common_causes(metadata: Mapping[str, Any]) -> list[Cause]:
         causes += [Cause("metadata.annotations", f"Invalid value: {quoted(key)}: {words}") for words in problems]
     for owner in metadata.get("ownerReferences") or []:
         causes += _owner_causes(owner, "metadata.ownerReferences")
+        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
+            words = "/v1, Kind=Event is disallowed from being an owner"
+            causes.append(Cause("metadata.ownerReferences", f"Invalid value: {_go_owner(owner)}: {words}"))
     controllers = [owner for owner in metadata.get("ownerReferences") or [] if owner.get("controller")]
     if len(controllers) > 1:
-        names = f"{controllers[0].get('kind')}/{controllers[0].get('name')}", f"{controllers[1].get('kind')}/{controllers[1].get('name')}"
-        message = f'Only one reference can have Controller set to true. Found "true" in references for {names[0]} and {names[1]}'
-        causes.append(Cause("metadata.ownerReferences", f"Invalid value: {quoted(metadata['ownerReferences'])}: {message}"))
+        names = f"{controllers[0].get('name')} and {controllers[1].get('name')}"
+        shown = ", ".join(_go_owner(owner) for owner in metadata["ownerReferences"])
+        words = f'Only one reference can have Controller set to true. Found "true" in references for {names}'
+        causes.append(Cause("metadata.ownerReferences", f"Invalid value: []v1.OwnerReference{{{shown}}}: {words}"))
     for name in metadata.get("finalizers") or []:
         causes += [Cause("metadata.finalizers", f"Invalid value: {quoted(name)}: {words}") for words in key_problems(name)]
     return causes
@@ -205,6 +209,15 @@ def _owner_causes(owner: Mapping[str, Any], field: str) -> list[Cause]:
         if not owner.get(key):
             causes.append(Cause(f"{field}.{key}", f'Invalid value: "": must not be empty'))
     return causes
+
+
+def _go_owner(owner: Mapping[str, Any]) -> str:
+    """Write an owner reference as Go prints it (it would print addresses where there are booleans)."""
+    parts = [f"{go}:{quoted(owner.get(key) or '')}" for go, key in (("APIVersion", "apiVersion"), ("Kind", "kind"), ("Name", "name"))]
+    parts.append(f"UID:{quoted(owner.get('uid') or '')}")
+    for go, key in (("Controller", "controller"), ("BlockOwnerDeletion", "blockOwnerDeletion")):
+        parts.append(f"{go}:(*bool)({'nil' if owner.get(key) is None else str(owner[key]).lower()})")
+    return "v1.OwnerReference{" + ", ".join(parts) + "}"
 
 
 def update_causes(new: Mapping[str, Any], old: Mapping[str, Any]) -> list[Cause]:

@@ -37,14 +37,17 @@ class Admission:
     One write on its way in: who writes, when, and what happened so far.
 
     *old* is None for a create. *warnings* goes back to the client. *subresource* is "" for the main resource.
+    *unversioned* marks a full update that names no resourceVersion. *service_network* is where cluster IPs come from.
     """
 
     resource: ResourceType
     now: datetime
     names: Names
+    service_network: str
     cluster: Reader
     old: Manifest | None = None
     subresource: str = ""
+    unversioned: bool = False
     manager: str = "unknown"
     field_validation: str = "Warn"
     dry_run: bool = False
@@ -113,6 +116,10 @@ class Rules:
             f"{kind} in version {quoted(wanted.version)} cannot be handled as a {wanted.kind}: converting ({wanted.api_version}.{kind})"
         )
         return StatusError(400, message)
+
+    def marked(self, manifest: Manifest) -> Manifest:
+        """Give *manifest* as it looks while it waits for its end."""
+        return manifest
 
     def fields(self, manifest: Manifest) -> Mapping[str, str]:
         """Give the values of field selectors beyond metadata.name and metadata.namespace."""

@@ -1,12 +1,20 @@
-"""How do the lists and maps of a kind merge: as one value, by a key, or item by item?"""
+"""How do the lists and maps of a kind merge, and which fields does a built-in kind have?"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# What may stand after a field's name in `struct`: its Go type as messages say it, and what JSON has to hold.
+_TYPES: dict[str, tuple[str, type]] = {
+    "i": ("int32", int),
+    "l": ("int64", int),
+    "b": ("bool", bool),
+    "s": ("string", str),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -16,7 +24,8 @@ class Shape:
 
     A list is atomic unless *keys* (a map of items) or *as_set* says otherwise; a map is granular unless *atomic*.
     *patch_key* is the key by which a strategic merge patch finds list items. *always* marks structs that exist even in
-    an empty object of the kind, so that nobody owns their existence.
+    an empty object of the kind, so that nobody owns their existence. *go_name* is set for structs, which have no other
+    fields than *fields*; *scalar* is (Go type, Python type) where only that will do.
     """
 
     fields: Mapping[str, Shape] = field(default_factory=dict)
@@ -28,7 +37,8 @@ class Shape:
     always: bool = False
     patch_key: str = ""
     patch_merges: bool = False
-    retains_keys: bool = False
+    go_name: str = ""
+    scalar: tuple[str, type] | None = None
 
     def child(self, name: str) -> Shape:
         """Give the shape of one field, or of a map's value."""
@@ -41,3 +51,43 @@ class Shape:
 
 
 ANY = Shape()
+_SCALARS = {letter: Shape(scalar=scalar) for letter, scalar in _TYPES.items()}
+TEXTS = Shape(items=_SCALARS["s"])
+
+
+def struct(go_name: str, names: str, **below: Shape) -> Shape:
+    """
+    Give the shape of a struct: *names* are its plain fields, `name:i` an int32, `:l` an int64, `:b` a bool, `:s` a string.
+
+    A trailing underscore in a keyword is dropped, so that Python's own words can be fields.
+    """
+    fields: dict[str, Shape] = {}
+    for name in names.split():
+        plain, _, letter = name.partition(":")
+        fields[plain] = _SCALARS[letter] if letter else ANY
+    fields |= {name.rstrip("_"): shape for name, shape in below.items()}
+    return Shape(fields=fields, go_name=go_name)
+
+
+def keyed(item: Shape, *keys: str, patch: str | None = None, **defaults: object) -> Shape:
+    """Give the shape of a list whose items have an identity; strategic patches use the first key unless *patch* says otherwise."""
+    return Shape(items=item, keys=keys, key_defaults=defaults, patch_key=keys[0] if patch is None else patch)
+
+
+def always(shape: Shape) -> Shape:
+    """Give the same shape, for a place where an empty object has it too."""
+    return replace(shape, always=True)
+
+
+def atomic(shape: Shape) -> Shape:
+    """Give the same shape, owned as one value."""
+    return replace(shape, atomic=True)
+
+
+def wrong_type(value: Any, shape: Shape) -> str | None:
+    """Give the Go type that was wanted if *value* is not of it."""
+    if shape.scalar is None or value is None:
+        return None
+    go, python = shape.scalar
+    fits = isinstance(value, python) and not (python is int and isinstance(value, bool))
+    return None if fits else go

@@ -424,6 +424,7 @@ class Store:
             resource=resource,
             now=self.clock(),
             names=self.names,
+            service_network=self.service_network,
             cluster=self,
             manager=manager,
             field_validation=field_validation,

@@ -31,7 +31,7 @@ def _merged_map(target: dict[str, Any], patch: dict[str, Any], shape: Shape) -> 
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise StatusError(500, f"Unknown patch type: {directive} in map", details={})
+        raise StatusError(500, f"unknown patch type: {directive} in map: {_go_map(patch)}", reason="")
     if _RETAIN in patch:
         target = {key: value for key, value in target.items() if key in patch[_RETAIN]}
     for key, value in patch.items():
@@ -57,7 +57,7 @@ def _merged(target: Any, value: Any, shape: Shape, order: list[Any] | None) -> A
             return _merged_items(target, value, shape, order)
         if shape.patch_merges:
             merged = target + [item for item in value if item not in target]
-            return _ordered(merged, order, None)
+            return _ordered([(item, item) for item in merged], order if order is not None else value, target)
         return _clean(value)
     return value
 
@@ -69,7 +69,7 @@ def _merged_items(target: list[Any], patch: list[Any], shape: Shape, order: list
     result = list(target)
     for item in patch:
         if not isinstance(item, dict) or key not in item:
-            raise StatusError(500, f"Internal error occurred: map: {item} does not contain declared merge key: {key}", details={})
+            raise StatusError(500, f"map: {_go_map(item)} does not contain declared merge key: {key}", reason="")
         places = [place for place, there in enumerate(result) if there.get(key) == item[key]]
         if item.get(_DIRECTIVE) == "delete":
             result = [there for there in result if there.get(key) != item[key]]
@@ -77,20 +77,25 @@ def _merged_items(target: list[Any], patch: list[Any], shape: Shape, order: list
             result.append(_merged_map({}, item, shape.item))
         else:
             result[places[0]] = _merged_map(result[places[0]], item, shape.item)
-    return _ordered(result, order, key)
+    wanted = [item.get(key) for item in (order if order is not None else patch) if isinstance(item, dict)]
+    return _ordered([(item.get(key), item) for item in result], wanted, [item.get(key) for item in target])
 
 
-def _ordered(items: list[Any], order: list[Any] | None, key: str | None) -> list[Any]:
-    """Put the items that *order* names into its order; the others keep their place relative to what they followed."""
-    if not order:
-        return items
-    names = [entry[key] if key else entry for entry in order]
+def _ordered(items: list[Any], wanted: list[Any], server: list[Any]) -> list[Any]:
+    """
+    Put *items* into order: those the patch names as *wanted* says, woven into the others, which keep the *server*'s order.
 
-    def name(item: Any) -> Any:
-        return item.get(key) if key else item
-
-    named = iter(sorted((item for item in items if name(item) in names), key=lambda item: names.index(name(item))))
-    return [next(named) if name(item) in names else item for item in items]
+    All three are (name, item) or names; a named item comes as early as the server's order allows.
+    """
+    named = sorted((pair for pair in items if pair[0] in wanted), key=lambda pair: wanted.index(pair[0]))
+    others = [pair for pair in items if pair[0] not in wanted]
+    out = []
+    while named and others:
+        one, other = named[0][0], others[0][0]
+        known = one in server and other in server
+        first = others if known and server.index(other) < server.index(one) else named
+        out.append(first.pop(0)[1])
+    return out + [item for _, item in (*named, *others)]
 
 
 def _clean(value: Any) -> Any:
@@ -100,3 +105,10 @@ def _clean(value: Any) -> Any:
     if isinstance(value, list):
         return [_clean(item) for item in value]
     return value
+
+
+def _go_map(value: Any) -> str:
+    """Write a map as Go prints it."""
+    if not isinstance(value, dict):
+        return str(value)
+    return "map[" + " ".join(f"{key}:{_go_map(item)}" for key, item in sorted(value.items())) + "]"

@@ -180,7 +180,8 @@ def _check_namespace(metadata: dict[str, Any], write: Admission) -> None:
 def _check_version(metadata: dict[str, Any], write: Admission, *, by_patch: bool) -> None:
     resource, before = write.resource, (write.old or {})["metadata"]
     name, said = before["name"], metadata.get("resourceVersion")
-    if not said and not by_patch and not resource.rules.allows_unconditional_update:
+    write.unversioned = not said and not by_patch
+    if write.unversioned and not resource.rules.allows_unconditional_update:
         cause = Cause("metadata.resourceVersion", "Invalid value: 0: must be specified for an update")
         raise invalid(resource.group, resource.plural, name, [cause])
     uid = metadata.get("uid")

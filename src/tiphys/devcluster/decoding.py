@@ -1,0 +1,82 @@
+"""Is a manifest of a built-in kind made of the fields and types that the kind has?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tiphys.devcluster.errors import StatusError
+from tiphys.devcluster.schema import text_of
+from tiphys.devcluster.shapes import wrong_type
+
+if TYPE_CHECKING:
+    from tiphys.devcluster.rules import Admission, Manifest
+    from tiphys.devcluster.schema import Path
+    from tiphys.devcluster.shapes import Shape
+
+_JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+
+
+def decode(manifest: Manifest, shape: Shape, write: Admission) -> None:
+    """
+    Drop unknown fields and nulls in place, and note the unknown ones.
+
+    Raises:
+        StatusError: 400, a field has the wrong type.
+
+    """
+    unknown: list[str] = []
+    for key, value in list(manifest.items()):
+        if key in ("apiVersion", "kind", "metadata"):
+            continue
+        below = shape.fields.get(key)
+        if below is None and shape.go_name:
+            del manifest[key]
+            unknown.append(key)
+        elif value is None:
+            del manifest[key]
+        elif below is not None:
+            _decode(value, below, (None, key), shape.go_name, unknown, write)
+    write.unknown_fields.extend(sorted(unknown))
+
+
+def _decode(value: Any, shape: Shape, path: Path, owner: str, unknown: list[str], write: Admission) -> None:
+    wanted = wrong_type(value, shape)
+    if wanted is not None:
+        raise _mistyped(value, wanted, path, owner, write)
+    if isinstance(value, dict):
+        owner = shape.go_name or owner
+        for key in [key for key, item in value.items() if item is None or (shape.go_name and key not in shape.fields)]:
+            if shape.go_name and key not in shape.fields:
+                unknown.append(text_of((path, key)))
+            if value[key] is not None or shape.go_name:
+                del value[key]
+        if not shape.fields and shape.items is None:
+            return
+        for key, item in value.items():
+            _decode(item, shape.child(key), (path, key), owner, unknown, write)
+    elif isinstance(value, list):
+        if shape.items is not None:
+            for place, item in enumerate(value):
+                _decode(item, shape.items, (path, place), owner, unknown, write)
+        elif shape.go_name:
+            raise _mistyped(value, f"v1.{shape.go_name}", path, owner, write)
+    elif shape.go_name:
+        raise _mistyped(value, f"v1.{shape.go_name}", path, owner, write)
+    elif shape.keys:
+        raise _mistyped(value, f"[]v1.{shape.item.go_name}", path, owner, write)
+
+
+def _mistyped(value: Any, wanted: str, path: Path, owner: str, write: Admission) -> StatusError:
+    resource = write.resource
+    where = ".".join(part for part in _names(path))
+    why = f"json: cannot unmarshal {_JSON_NAMES.get(type(value), 'null')} into Go struct field {owner}.{where} of type {wanted}"
+    return StatusError(400, f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: {why}')
+
+
+def _names(path: Path) -> list[str]:
+    out = []
+    while path is not None:
+        path, key = path
+        if isinstance(key, str):
+            out.append(key)
+    return out[::-1]

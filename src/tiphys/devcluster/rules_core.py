@@ -1,0 +1,358 @@
+"""What does admission of the small built-in kinds fill in and refuse?"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TYPE_CHECKING, Any
+
+from tiphys.devcluster.decoding import decode
+from tiphys.devcluster.errors import Cause, StatusError
+from tiphys.devcluster.metadata import quoted
+from tiphys.devcluster.pod_shapes import CONDITIONS, METADATA, TEMPLATE
+from tiphys.devcluster.rules import Admission, Manifest, Rules
+from tiphys.devcluster.rules_pods import default_template, show_template, template_causes
+from tiphys.devcluster.shapes import ANY, TEXTS, Shape, always, keyed, struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_REQUIRED, _FORBIDDEN = "FieldValueRequired", "FieldValueForbidden"
+_KEY = re.compile(r"[-._a-zA-Z0-9]+")
+_KEY_WORDS = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex "
+    "used for validation is '[-._a-zA-Z0-9]+')"
+)
+
+
+class PlainRules(Rules):
+    """Objects that are kept as they come."""
+
+    counts_generations = False
+
+    def __init__(self, shape: Shape | None = None, *, name_format: str = "subdomain") -> None:
+        self.shape = shape or Shape(fields={"metadata": METADATA})
+        self.name_format = name_format
+
+    def admit(self, manifest: Manifest, write: Admission) -> None:
+        """Drop what the kind does not have."""
+        decode(manifest, self.shape, write)
+
+
+class SpecRules(PlainRules):
+    """Objects with a spec whose changes count, and perhaps a status of its own."""
+
+    counts_generations = True
+
+    def __init__(self, shape: Shape | None = None, *, status_apart: bool = False) -> None:
+        super().__init__(shape)
+        self.status_apart = status_apart
+
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Begin with an empty status."""
+        del write
+        if self.status_apart:
+            manifest.setdefault("status", {})
+
+
+class NamespaceRules(Rules):
+    """The admission of Namespaces, which end only when their content is gone (subresource finalize)."""
+
+    status_apart = True
+    counts_generations = False
+    name_format = "label"
+    answers_deleted = True
+    selectable = frozenset(("status.phase",))
+    shape = struct(
+        "Namespace",
+        "",
+        metadata=METADATA,
+        spec=always(struct("NamespaceSpec", "", finalizers=TEXTS)),
+        status=always(struct("NamespaceStatus", "phase:s", conditions=CONDITIONS)),
+    )
+
+    def admit(self, manifest: Manifest, write: Admission) -> None:
+        """Label the namespace with its name, as every cluster does."""
+        decode(manifest, self.shape, write)
+        manifest.setdefault("spec", {})
+        if write.old is None or not write.subresource:
+            labels = manifest["metadata"].setdefault("labels", {})
+            labels["kubernetes.io/metadata.name"] = manifest["metadata"]["name"]
+
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Hold a new namespace until somebody finalizes it."""
+        if write.old is None:
+            manifest["spec"] = {"finalizers": ["kubernetes"]}
+            manifest["status"] = {"phase": "Active"}
+        elif write.subresource == "finalize":
+            finalizers = manifest["spec"].get("finalizers")
+            manifest["spec"] = {"finalizers": finalizers} if finalizers else {}
+        else:
+            manifest["spec"] = write.old.get("spec") or {}
+
+    def marked(self, manifest: Manifest) -> Manifest:
+        """Say that the namespace is on its way out."""
+        return {**manifest, "status": {**(manifest.get("status") or {}), "phase": "Terminating"}}
+
+    def fields(self, manifest: Manifest) -> Mapping[str, str]:
+        """Give what namespaces are selected by."""
+        return {"status.phase": (manifest.get("status") or {}).get("phase", "")}
+
+
+def _immutable(manifest: Manifest, write: Admission, parts: tuple[str, ...]) -> list[Cause]:
+    old = write.old
+    if old is None or not old.get("immutable"):
+        return []
+    causes = []
+    if not manifest.get("immutable"):
+        causes.append(Cause("immutable", "Forbidden: field is immutable when `immutable` is set", _FORBIDDEN))
+    for part in parts:
+        if manifest.get(part) != old.get(part):
+            causes.append(Cause(part, "Forbidden: field is immutable when `immutable` is set", _FORBIDDEN))
+    return causes
+
+
+def _key_causes(manifest: Manifest, parts: tuple[str, ...]) -> list[Cause]:
+    causes = []
+    for part in parts:
+        for key in manifest.get(part) or ():
+            if not _KEY.fullmatch(key):
+                causes.append(Cause(f"{part}[{key}]", f"Invalid value: {quoted(key)}: {_KEY_WORDS}"))
+    return causes
+
+
+class ConfigMapRules(PlainRules):
+    """The admission of ConfigMaps."""
+
+    def __init__(self) -> None:
+        super().__init__(struct("ConfigMap", "immutable:b", metadata=METADATA, data=TEXTS, binaryData=TEXTS))
+
+    def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
+        """Check keys, and that an immutable one stays."""
+        parts = ("data", "binaryData")
+        return [*_key_causes(manifest, parts), *_immutable(manifest, write, parts)]
+
+
+class SecretRules(PlainRules):
+    """The admission of Secrets."""
+
+    selectable = frozenset(("type",))
+
+    def __init__(self) -> None:
+        super().__init__(struct("Secret", "immutable:b type:s", metadata=METADATA, data=TEXTS, stringData=TEXTS))
+
+    def admit(self, manifest: Manifest, write: Admission) -> None:
+        """Turn stringData into data."""
+        super().admit(manifest, write)
+        for key, value in (manifest.pop("stringData", None) or {}).items():
+            manifest.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
+        manifest.setdefault("type", "Opaque")
+        for value in (manifest.get("data") or {}).values():
+            try:
+                base64.b64decode(value, validate=True)
+            except (binascii.Error, ValueError) as error:
+                why = f"illegal base64 data at input byte {_first_bad(value)}"
+                raise StatusError(400, f'Secret in version "v1" cannot be handled as a Secret: {why}') from error
+
+    def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
+        """Check keys, and that the type stays."""
+        causes = [*_key_causes(manifest, ("data",)), *_immutable(manifest, write, ("data",))]
+        if write.old is not None and write.old.get("type") != manifest["type"]:
+            causes.append(Cause("type", f"Invalid value: {quoted(manifest['type'])}: field is immutable"))
+        return causes
+
+    def fields(self, manifest: Manifest) -> Mapping[str, str]:
+        """Give what Secrets are selected by."""
+        return {"type": manifest.get("type", "")}
+
+
+def _first_bad(text: str) -> int:
+    found = re.match(r"[A-Za-z0-9+/]*", text)
+    return found.end() if found else 0
+
+
+_ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "fieldPath")
+
+
+class EventRules(PlainRules):
+    """The admission of core/v1 Events."""
+
+    selectable = frozenset(f"involvedObject.{key}" for key in _ABOUT) | {"reason", "reportingComponent", "source", "type"}
+
+    def admit(self, manifest: Manifest, write: Admission) -> None:
+        """Show the empty fields that events always show."""
+        super().admit(manifest, write)
+        manifest.setdefault("involvedObject", {})
+
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Show the empty fields that events always show."""
+        del write
+        manifest.setdefault("source", {})
+        for key in ("firstTimestamp", "lastTimestamp", "eventTime"):
+            manifest.setdefault(key, None)
+        for key in ("reportingComponent", "reportingInstance"):
+            manifest.setdefault(key, "")
+
+    def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
+        """Check that the event lies where its object does; events of cluster-wide objects lie in default."""
+        del write
+        said = manifest["involvedObject"].get("namespace", "")
+        space = manifest["metadata"]["namespace"]
+        if said == space or (not said and space in ("default", "kube-system")):
+            return ()
+        return [Cause("involvedObject.namespace", f"Invalid value: {quoted(said)}: does not match event.namespace")]
+
+    def fields(self, manifest: Manifest) -> Mapping[str, str]:
+        """Give what events are selected by."""
+        about = manifest.get("involvedObject") or {}
+        found = {f"involvedObject.{key}": about.get(key, "") for key in _ABOUT}
+        source = manifest.get("source") or {}
+        return found | {
+            "reason": manifest.get("reason", ""),
+            "type": manifest.get("type", ""),
+            "source": source.get("component", ""),
+            "reportingComponent": manifest.get("reportingComponent", ""),
+        }
+
+
+class NewEventRules(PlainRules):
+    """The admission of events.k8s.io/v1 Events."""
+
+    selectable = frozenset(
+        ("reason", "type", "reportingController", "regarding.kind", "regarding.name", "regarding.namespace", "regarding.uid")
+    )
+
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Show the empty fields that events always show."""
+        del write
+        manifest.setdefault("deprecatedSource", {})
+        for key in ("deprecatedFirstTimestamp", "deprecatedLastTimestamp"):
+            manifest.setdefault(key, None)
+
+    def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
+        """Check what every event has to say."""
+        if write.old is not None:
+            return ()
+        wanted = ("eventTime", "reportingController", "reportingInstance", "action", "reason")
+        causes = [Cause(key, "Required value", _REQUIRED) for key in wanted if not manifest.get(key)]
+        if manifest.get("type") not in ("Normal", "Warning"):
+            causes.append(Cause("type", f'Invalid value: "": has invalid value: {manifest.get("type") or ""}'))
+        return causes
+
+    def fields(self, manifest: Manifest) -> Mapping[str, str]:
+        """Give what events are selected by."""
+        about = manifest.get("regarding") or {}
+        found = {f"regarding.{key}": about.get(key, "") for key in ("kind", "name", "namespace", "uid")}
+        return found | {key: manifest.get(key, "") for key in ("reason", "type", "reportingController")}
+
+
+class LeaseRules(PlainRules):
+    """The admission of Leases, which are only ever replaced knowingly."""
+
+    allows_unconditional_update = False
+
+    def __init__(self) -> None:
+        names = "holderIdentity:s leaseDurationSeconds:i acquireTime:s renewTime:s leaseTransitions:i strategy:s preferredHolder:s"
+        super().__init__(struct("Lease", "", metadata=METADATA, spec=always(struct("LeaseSpec", names))))
+
+    def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
+        """Check that a lease ends some time."""
+        del write
+        seconds = (manifest.get("spec") or {}).get("leaseDurationSeconds")
+        if seconds is not None and seconds <= 0:
+            return [Cause("spec.leaseDurationSeconds", f"Invalid value: {seconds}: must be greater than 0")]
+        return ()
+
+
+class PodTemplateRules(PlainRules):
+    """The admission of PodTemplates."""
+
+    def __init__(self) -> None:
+        super().__init__(struct("PodTemplate", "", metadata=METADATA, template=always(TEMPLATE)))
+
+    def admit(self, manifest: Manifest, write: Admission) -> None:
+        """Fill in the template."""
+        super().admit(manifest, write)
+        default_template(manifest.setdefault("template", {}), write)
+
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Show the template's metadata as the real server does."""
+        del write
+        show_template(manifest["template"])
+
+    def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
+        """Check the template."""
+        del write
+        return template_causes(manifest["template"], "template", only_always=False)
+
+
+class IngressRules(SpecRules):
+    """The admission of Ingresses."""
+
+    def __init__(self) -> None:
+        names = "ingressClassName:s defaultBackend tls rules"
+        status = always(struct("IngressStatus", "", loadBalancer=always(ANY)))
+        super().__init__(
+            struct("Ingress", "", metadata=METADATA, spec=always(struct("IngressSpec", names)), status=status), status_apart=True
+        )
+
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Begin without an address."""
+        del write
+        manifest.setdefault("status", {}).setdefault("loadBalancer", {})
+
+    def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
+        """Check that there is a rule or a backend, and that every path says how it is matched."""
+        del write
+        spec: dict[str, Any] = manifest.get("spec") or {}
+        if not spec.get("rules") and not spec.get("defaultBackend"):
+            words = "Invalid value: []networking.IngressRule(nil): either `defaultBackend` or `rules` must be specified"
+            return [Cause("spec", words)]
+        causes = []
+        for place, rule in enumerate(spec.get("rules") or ()):
+            for number, path in enumerate((rule.get("http") or {}).get("paths") or ()):
+                if not path.get("pathType"):
+                    where = f"spec.rules[{place}].http.paths[{number}].pathType"
+                    causes.append(Cause(where, "Required value: pathType must be specified", _REQUIRED))
+        return causes
+
+
+def budget_rules() -> SpecRules:
+    """Give the admission of PodDisruptionBudgets."""
+    status = always(struct("PodDisruptionBudgetStatus", _BUDGET_STATUS, conditions=CONDITIONS))
+    spec = always(struct("PodDisruptionBudgetSpec", "minAvailable selector maxUnavailable unhealthyPodEvictionPolicy:s"))
+    return SpecRules(struct("PodDisruptionBudget", "", metadata=METADATA, spec=spec, status=status), status_apart=True)
+
+
+_BUDGET_STATUS = "observedGeneration:l disruptedPods disruptionsAllowed:i currentHealthy:i desiredHealthy:i expectedPods:i"
+
+
+def autoscaler_rules() -> SpecRules:
+    """Give the admission of HorizontalPodAutoscalers."""
+    spec = always(struct("HorizontalPodAutoscalerSpec", "scaleTargetRef minReplicas:i maxReplicas:i metrics behavior"))
+    names = "observedGeneration:l lastScaleTime currentReplicas:i desiredReplicas:i currentMetrics"
+    status = always(struct("HorizontalPodAutoscalerStatus", names, conditions=CONDITIONS))
+    return SpecRules(struct("HorizontalPodAutoscaler", "", metadata=METADATA, spec=spec, status=status), status_apart=True)
+
+
+def node_rules() -> PlainRules:
+    """Give the admission of Nodes."""
+    shape = Shape(
+        fields={
+            "metadata": METADATA,
+            "spec": always(ANY),
+            "status": always(Shape(fields={"conditions": CONDITIONS, "addresses": keyed(ANY, "type")})),
+        }
+    )
+    return _NodeRules(shape)
+
+
+class _NodeRules(PlainRules):
+    status_apart = True
+
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Keep the status that a node registers with."""
+        del write
+        manifest.setdefault("spec", {})
+        manifest.setdefault("status", {})
