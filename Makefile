@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check fix bench lint lock
+.PHONY: help setup demo test check fix bench lint lock crds
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -37,5 +37,9 @@ fix: setup ## what a machine can repair
 bench: setup ## print the figures of benchmarks/
 	$(BIN)/python -m benchmarks
 
+crds: setup ## write deploy/crds.yaml from the types
+	$(BIN)/python -m tiphys.cli.crds > deploy/crds.yaml
+
 lock: setup ## pin the dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-header --quiet pyproject.toml --output-file requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet pyproject.toml --output-file deploy/requirements.lock
