@@ -15,6 +15,7 @@ _PRIME: Final = 16777619
 _MASK: Final = 0xFFFFFFFF
 _SAFE_DIGITS: Final = str.maketrans("0123456789", "456789bcdf")
 _CACHED: Final = 4096
+_TEXTS_CACHED: Final = 32
 _DIGEST_LENGTH: Final = 16
 
 
@@ -56,6 +57,7 @@ def template_digest(template: bytes) -> str:
     return sha256(canonical_template(template)).hexdigest()[:_DIGEST_LENGTH]
 
 
+@lru_cache(maxsize=_TEXTS_CACHED)
 def canonical_template(template: bytes) -> bytes:
     """
     Give the one JSON text of *template* that is hashed.

@@ -1,9 +1,10 @@
 """What is the one JSON text of a pod template or of canary steps? (Reference pod-template-json 2 to 5.)"""
 
-import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from tiphys.api.podfields import POD_FIELDS, STEP_FIELDS
 POD_TEMPLATE: Final = "PodTemplateSpec"
 STEP: Final = "CanaryStep"
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
+_UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
 _SCALARS: Final = {"", "quantity", "intstr", "map", "qmap"}
 
 
@@ -155,7 +157,8 @@ def compact(value: object) -> str:
 
 
 def _text(value: str) -> str:
-    return json.dumps(str(value), ensure_ascii=False).translate(_ESCAPES)
+    text = encode_basestring(value)
+    return text.translate(_ESCAPES) if _UNSAFE.search(text) else text
 
 
 def _empty(value: object) -> bool:

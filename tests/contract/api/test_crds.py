@@ -49,6 +49,23 @@ def narrower(ours: Manifest, theirs: Manifest, path: str) -> Iterator[str]:
     if ours.get("x-kubernetes-int-or-string") != theirs.get("x-kubernetes-int-or-string"):
         yield f"{path}: int-or-string differs"
         return
+    yield from narrower_here(ours, theirs, path)
+    keeps_all = ours.get("x-kubernetes-preserve-unknown-fields") is True
+    if theirs.get("x-kubernetes-preserve-unknown-fields") and not keeps_all:
+        yield f"{path}: drops unknown fields"
+    mine = ours.get("properties", {})
+    for name, schema in theirs.get("properties", {}).items():
+        if name in mine:
+            yield from narrower(mine[name], schema, f"{path}.{name}")
+        elif not keeps_all:
+            yield f"{path}.{name}: is missing"
+    for key in ("items", "additionalProperties"):
+        if isinstance(theirs.get(key), dict) and not keeps_all:
+            yield from narrower(ours.get(key, {}), theirs[key], f"{path}[]")
+
+
+def narrower_here(ours: Manifest, theirs: Manifest, path: str) -> Iterator[str]:
+    """Compare one place, without what is inside."""
     if ours.get("type") != theirs.get("type") or ours.get("format") not in {None, theirs.get("format")}:
         yield f"{path}: type {ours.get('type')} {ours.get('format')} is not {theirs.get('type')} {theirs.get('format')}"
     if not set(ours.get("required", ())) <= set(theirs.get("required", ())):
@@ -73,18 +90,6 @@ def narrower(ours: Manifest, theirs: Manifest, path: str) -> Iterator[str]:
     ):
         if key in ours:
             yield f"{path}: has {key}"
-    keeps_all = ours.get("x-kubernetes-preserve-unknown-fields") is True
-    if theirs.get("x-kubernetes-preserve-unknown-fields") and not keeps_all:
-        yield f"{path}: drops unknown fields"
-    mine = ours.get("properties", {})
-    for name, schema in theirs.get("properties", {}).items():
-        if name in mine:
-            yield from narrower(mine[name], schema, f"{path}.{name}")
-        elif not keeps_all:
-            yield f"{path}.{name}: is missing"
-    for key in ("items", "additionalProperties"):
-        if isinstance(theirs.get(key), dict) and not keeps_all:
-            yield from narrower(ours.get(key, {}), theirs[key], f"{path}[]")
 
 
 @needs_shared
