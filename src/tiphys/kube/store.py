@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
@@ -137,9 +137,6 @@ class Store(Generic[T]):
 
     def __contains__(self, key: object) -> bool:
         return key in self._objects or key in self._broken
-
-    def __iter__(self) -> Iterator[T]:
-        return iter(self.values())
 
     @property
     def broken(self) -> Mapping[Key, str]:

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -17,7 +17,7 @@ from yarl import URL
 from tiphys.kube.clock import Clock
 from tiphys.kube.connection import Connection
 from tiphys.kube.credentials import Credential
-from tiphys.kube.errors import ApiError, SilenceError, ThrottledError, UnauthorizedError, api_error
+from tiphys.kube.errors import ApiError, SilenceError, ThrottledError, UnauthorizedError, UnreachableError, api_error
 from tiphys.kube.resources import Resource
 from tiphys.kube.tls import client_context
 from tiphys.kube.trouble import unreachable
@@ -150,9 +150,11 @@ class Transport:
                 renewed = True
                 continue
             break
+        chunks = self._chunks(response, pause)
         try:
-            yield self._chunks(response, pause)
+            yield chunks
         finally:
+            await chunks.aclose()
             response.close()
 
     async def _open_stream(self, call: Call, credential: Credential, pause: float) -> aiohttp.ClientResponse:
@@ -172,7 +174,7 @@ class Transport:
             self._tell(call, status, started)
         return response
 
-    async def _chunks(self, response: aiohttp.ClientResponse, pause: float) -> Stream:
+    async def _chunks(self, response: aiohttp.ClientResponse, pause: float) -> AsyncGenerator[bytes]:
         try:
             async for chunk in response.content.iter_any():
                 yield chunk
@@ -180,6 +182,9 @@ class Transport:
             raise SilenceError(self._connection.server, f"an open stream was silent for {pause:g} s") from error
         except NETWORK_ERRORS as error:
             raise unreachable(self._connection, error, seconds=pause) from error
+        except RuntimeError as error:
+            # What aiohttp says when the connection was closed from our side.
+            raise UnreachableError(self._connection.server, "the connection was closed") from error
 
     async def _attempt(self, call: Call, credential: Credential) -> bytes:
         seconds = call.seconds or self._limits.request_timeout

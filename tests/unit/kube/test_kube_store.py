@@ -158,7 +158,7 @@ def test_rule_6_a_readable_state_heals() -> None:
     known.upsert(widget("b", version=8, size=8))
 
     assert known.broken == {}
-    assert [each.size for each in known] == [7, 8]
+    assert [each.size for each in known.values()] == [7, 8]
 
 
 def test_indexes_follow_every_change() -> None:

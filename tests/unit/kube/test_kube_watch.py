@@ -51,7 +51,7 @@ class Setup:
 
     @property
     def sizes(self) -> dict[str, int]:
-        return {each.metadata.name: each.size for each in self.store}
+        return {each.metadata.name: each.size for each in self.store.values()}
 
     @property
     def truth(self) -> dict[str, int]:
