@@ -66,6 +66,16 @@ class Sides:
             return Side.FOREIGN
         return Side.EXPERIMENT if host else Side.STRAY
 
+    def suspects(self, item: object) -> bool:
+        """Tell cheaply whether *item* may be the canary's destination; most of a large VirtualService's cannot."""
+        destination = item.get("destination") if isinstance(item, dict) else None
+        if not isinstance(destination, dict):
+            return False
+        if self.rule is not None and destination.get("subset") == self.rule.canary_subset_name:
+            return True
+        host = destination.get("host")
+        return isinstance(host, str) and bool(self.canary) and host.startswith(self.canary)
+
     def _by_subset(self, rule: IstioDestinationRule, subset: str, host: str) -> Side:
         if subset in rule.additional_subset_names or not self._is_rule_host(host):
             return Side.FOREIGN

@@ -1,6 +1,6 @@
 """Which entries of a VirtualService carry the Rollout's weights? (Traffic-routing reference 4.1.2.)"""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,41 +62,40 @@ def carriers(present: Entries, wanted: IstioVirtualService, managed: Collection[
         "tls": _named_by(present.get("tls", ()), wanted.tls_routes, kind="tls", field="tlsRoutes"),
         "tcp": _named_by(present.get("tcp", ()), wanted.tcp_routes, kind="tcp", field="tcpRoutes"),
     }
-    anything_named = any(named.values())
     chosen: list[Carrier] = []
-    possible: list[Carrier] = []
     for kind in KINDS:
         if named[kind]:
             chosen += named[kind]
             continue
-        open_to_us = [carrier for carrier in _carriers(kind, present) if carrier.entry.get("name") not in managed]
-        possible += open_to_us
-        # One entry needs no name; whether it fits is judged later, by name of what it lacks.
-        fitting = [carrier for carrier in open_to_us if _has_both(carrier, sides)]
+        fitting = [
+            Carrier(kind=kind, index=index, entry=entry) for index, entry in _open(kind, present, managed) if _has_both(entry, sides)
+        ]
         if len(fitting) == 1:
             chosen += fitting
-        elif fitting and not anything_named:
+        elif fitting and not any(named.values()):
             places = ", ".join(carrier.at for carrier in fitting)
             raise SpecError(
                 field=f"spec.{kind}", found=places, wanted=f"several entries carry both services: name the ones meant in {_FIELD[kind]}"
             )
-    return chosen or _last_resort(possible)
+    return chosen or _last_resort(present, managed)
 
 
-def _last_resort(possible: Sequence[Carrier]) -> Sequence[Carrier]:
+def _last_resort(present: Entries, managed: Collection[str]) -> Sequence[Carrier]:
+    """Take the only entry there is, although it does not fit: what it lacks is told later, by name."""
+    possible = [Carrier(kind=kind, index=index, entry=entry) for kind in KINDS for index, entry in _open(kind, present, managed)]
     if len(possible) == 1:
         return possible
     found = f"{len(possible)} entries" if possible else None
     raise SpecError(field="spec", found=found, wanted="needs one entry with a canary and a stable destination, or its name in the Rollout")
 
 
-def _carriers(kind: str, present: Entries) -> list[Carrier]:
-    return [Carrier(kind=kind, index=index, entry=entry) for index, entry in enumerate(present.get(kind, ()))]
+def _open(kind: str, present: Entries, managed: Collection[str]) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    return ((index, entry) for index, entry in enumerate(present.get(kind, ())) if entry.get("name") not in managed)
 
 
-def _has_both(carrier: Carrier, sides: Sides) -> bool:
-    route = carrier.entry.get("route")
-    if not isinstance(route, list) or len(route) < 2:
+def _has_both(entry: Mapping[str, Any], sides: Sides) -> bool:
+    route = entry.get("route")
+    if not isinstance(route, list) or len(route) < 2 or not any(map(sides.suspects, route)):
         return False
     try:
         found = {sides.of(item, "") for item in route if isinstance(item, dict)}
