@@ -25,6 +25,8 @@ from tiphys.devcluster.storage import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tiphys.devcluster.wire import Json
+
 _log = logging.getLogger(__name__)
 _encode = msgspec.json.Encoder().encode
 _JSON = {"Content-Type": "application/json"}
@@ -131,7 +133,7 @@ class ApiServer:
                 return await _review(request, kind)
         if found is not None:
             return _json(found)
-        return _nothing_here(registry_knows=len(parts) > 1 and parts[0] == "api" or _is_built_in(parts), path=path)
+        return _nothing_here(registry_knows=(len(parts) > 1 and parts[0] == "api") or _is_built_in(parts), path=path)
 
     def _groups(self, request: web.BaseRequest, *, core: bool) -> web.Response:
         accept = request.headers.get("Accept", "")
@@ -178,7 +180,7 @@ async def _review(request: web.BaseRequest, kind: str) -> web.Response:
     return _json(answered(kind, body), status=201)
 
 
-def _json(body: Any, *, status: int = 200) -> web.Response:
+def _json(body: Json, *, status: int = 200) -> web.Response:
     return web.Response(status=status, body=_encode(body), headers=_JSON)
 
 
@@ -207,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         runner.run(_serve(chosen.host, chosen.port))
 
 
-def _loop_factory() -> Any:
+def _loop_factory() -> Json:
     if sys.platform == "win32":
         return None
     import uvloop  # noqa: PLC0415 - not to be had everywhere

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tiphys.devcluster.history import Change
     from tiphys.devcluster.storage import Store
+    from tiphys.devcluster.wire import Json
 
 _ALWAYS_KNOWN = ("apiVersion", "kind", "metadata")
 
@@ -86,19 +87,12 @@ class CustomRules(Rules):
         value: Any = manifest
         for part in (*parents, last):
             if not isinstance(value, dict):
-                return [
-                    Cause(
-                        path,
-                        f"Invalid value: 0: {path} accessor error: {_plain(value)} is of the type {_go_type(value)}, expected map[string]interface{{}}",
-                    )
-                ]
+                return [_inaccessible(path, value, "map[string]interface{}")]
             if part not in value:
                 return []
             value = value[part]
         if isinstance(value, bool) or not isinstance(value, int):
-            return [
-                Cause(path, f"Invalid value: 0: {path} accessor error: {_plain(value)} is of the type {_go_type(value)}, expected int64")
-            ]
+            return [_inaccessible(path, value, "int64")]
         if value < 0:
             return [Cause(path, f"Invalid value: {value}: should be a non-negative integer")]
         if value >= schema_checks.INT32:
@@ -127,7 +121,12 @@ def _scale_paths(scale: Mapping[str, Any] | None) -> ScalePaths | None:
     )
 
 
-def _plain(value: Any) -> str:
+def _inaccessible(path: str, value: Json, wanted: str) -> Cause:
+    found = f"{_plain(value)} is of the type {_go_type(value)}"
+    return Cause(path, f"Invalid value: 0: {path} accessor error: {found}, expected {wanted}")
+
+
+def _plain(value: Json) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -135,7 +134,7 @@ def _plain(value: Any) -> str:
     return str(value)
 
 
-def _go_type(value: Any) -> str:
+def _go_type(value: Json) -> str:
     names = {str: "string", float: "float64", int: "int64", bool: "bool", list: "[]interface {}", dict: "map[string]interface {}"}
     return names.get(type(value), "<nil>")
 
@@ -152,7 +151,8 @@ class DefinitionRules(Rules):
     )
 
     def admit(self, manifest: Manifest, write: Admission) -> None:
-        """Fill in names and the first status."""
+        """Fill in names."""
+        del write
         spec = manifest.get("spec")
         if not isinstance(spec, dict) or not isinstance(spec.get("names"), dict) or not isinstance(spec.get("versions"), list):
             raise bad_request("CustomResourceDefinition: spec.names and spec.versions are wanted")

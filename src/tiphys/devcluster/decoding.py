@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.schema import text_of
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tiphys.devcluster.rules import Admission, Manifest
     from tiphys.devcluster.schema import Path
     from tiphys.devcluster.shapes import Shape
+    from tiphys.devcluster.wire import Json
 
 _JSON_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
@@ -39,7 +40,7 @@ def decode(manifest: Manifest, shape: Shape, write: Admission) -> None:
     write.unknown_fields.extend(sorted(unknown))
 
 
-def _decode(value: Any, shape: Shape, path: Path, owner: str, unknown: list[str], write: Admission) -> None:
+def _decode(value: Json, shape: Shape, path: Path, owner: str, unknown: list[str], write: Admission) -> None:
     wanted = wrong_type(value, shape)
     if wanted is not None:
         raise _mistyped(value, wanted, path, owner, write)
@@ -66,7 +67,7 @@ def _decode(value: Any, shape: Shape, path: Path, owner: str, unknown: list[str]
         raise _mistyped(value, f"[]v1.{shape.item.go_name}", path, owner, write)
 
 
-def _mistyped(value: Any, wanted: str, path: Path, owner: str, write: Admission) -> StatusError:
+def _mistyped(value: Json, wanted: str, path: Path, owner: str, write: Admission) -> StatusError:
     resource = write.resource
     where = ".".join(part for part in _names(path))
     why = f"json: cannot unmarshal {_JSON_NAMES.get(type(value), 'null')} into Go struct field {owner}.{where} of type {wanted}"

@@ -10,7 +10,6 @@ from aiohttp import web
 
 from tiphys.devcluster import http_media, http_options, tables
 from tiphys.devcluster.errors import StatusError, bad_request, details_of, not_found
-from tiphys.devcluster.http_media import Answer
 from tiphys.devcluster.http_watch import Watch
 from tiphys.devcluster.patching import APPLY, PatchKind, unsupported_media_type
 
@@ -18,9 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from tiphys.devcluster.history import Stored
+    from tiphys.devcluster.http_media import Answer
     from tiphys.devcluster.http_paths import Target
     from tiphys.devcluster.rules import Admission
     from tiphys.devcluster.storage import Page, Store
+    from tiphys.devcluster.wire import Json
 
 LARGEST_BODY = 3 * 1024 * 1024
 _encode = msgspec.json.Encoder().encode
@@ -271,14 +272,14 @@ async def _delete_body(request: web.BaseRequest, target: Target) -> Mapping[str,
     return body if isinstance(body, dict) else {}
 
 
-def _read_json(raw: bytes, target: Target) -> Any:
+def _read_json(raw: bytes, target: Target) -> Json:
     try:
         return _decode(raw)
     except msgspec.DecodeError as error:
         raise bad_request(f"couldn't get version/kind; json parse error: {http_media.go_words(raw)} (deleting {target.name})") from error
 
 
-def _response(status: int, body: Any, answer: Answer) -> web.Response:
+def _response(status: int, body: Json, answer: Answer) -> web.Response:
     return _raw(status, _encode(body), answer)
 
 

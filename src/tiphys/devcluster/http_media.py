@@ -14,6 +14,7 @@ from tiphys.devcluster.errors import StatusError, bad_request
 
 if TYPE_CHECKING:
     from tiphys.devcluster.resources import ResourceType
+    from tiphys.devcluster.wire import Json
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 _KNOWN = f"{JSON}, {YAML}, {PROTOBUF}"
@@ -85,7 +86,7 @@ def unsupported(media: str) -> StatusError:
     return StatusError(415, f"the body of the request was in an unknown format - accepted media types include: {_KNOWN}")
 
 
-def decoded(raw: bytes, media: str, resource: ResourceType) -> Any:
+def decoded(raw: bytes, media: str, resource: ResourceType) -> Json:
     """
     Read a manifest.
 
@@ -113,7 +114,7 @@ def decoded(raw: bytes, media: str, resource: ResourceType) -> Any:
     return body
 
 
-def from_yaml(raw: bytes) -> Any:
+def from_yaml(raw: bytes) -> Json:
     """Read YAML; 400 if that is impossible."""
     try:
         return yaml.load(raw, _Yaml11)  # noqa: S506 - a safe loader without timestamps
@@ -152,7 +153,7 @@ def go_words(raw: bytes) -> str:
     return "invalid JSON"
 
 
-def _go_type(value: Any) -> str:
+def _go_type(value: Json) -> str:
     names = {str: "string", bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
     return names.get(type(value), "null")
 
@@ -161,7 +162,7 @@ def duplicates(raw: bytes) -> list[str]:
     """Give the paths of fields that a JSON body says twice, in the order of their first repetition."""
     found: list[str] = []
 
-    def pairs(items: list[tuple[str, Any]]) -> Any:
+    def pairs(items: list[tuple[str, Any]]) -> Json:
         out: dict[str, Any] = {}
         for key, value in items:
             if key in out:
@@ -169,7 +170,7 @@ def duplicates(raw: bytes) -> list[str]:
             out[key] = value
         return out
 
-    def collect(value: Any, path: str) -> None:
+    def collect(value: Json, path: str) -> None:
         if isinstance(value, dict):
             found.extend(f"{path}.{key}".lstrip(".") for key in value.get(_TWICE, ()))
             for key, item in value.items():
@@ -186,6 +187,6 @@ def duplicates(raw: bytes) -> list[str]:
 _TWICE = "\0twice"
 
 
-def as_yaml(value: Any) -> bytes:
+def as_yaml(value: Json) -> bytes:
     """Write an answer as YAML."""
     return yaml.safe_dump(value, sort_keys=True).encode()

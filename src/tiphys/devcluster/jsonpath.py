@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiphys.devcluster.wire import Json
 
 _STEP = re.compile(
     r"""\.(?P<name>(?:\\.|[^.\[\\])+)
@@ -53,7 +56,7 @@ def steps(path: str) -> tuple[Step, ...] | None:
     return tuple(out)
 
 
-def find(value: Any, path: str) -> list[Any]:
+def find(value: Json, path: str) -> list[Any]:
     """Give all that *path* finds in *value*, in order."""
     way = steps(path)
     if way is None:
@@ -64,7 +67,7 @@ def find(value: Any, path: str) -> list[Any]:
     return found
 
 
-def _take(value: Any, step: Step) -> list[Any]:
+def _take(value: Json, step: Step) -> list[Any]:
     if isinstance(step, str):
         if step == "*":
             step = None

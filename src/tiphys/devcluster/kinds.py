@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.devcluster.custom import DefinitionRules, Definitions
 from tiphys.devcluster.pod_shapes import METADATA
@@ -31,6 +31,7 @@ from tiphys.devcluster.subresources import ScalePaths
 if TYPE_CHECKING:
     from tiphys.devcluster.rules import Rules
     from tiphys.devcluster.storage import Store
+    from tiphys.devcluster.wire import Json
 
 _SCALED = ScalePaths(built_in=True)
 _STATUS = frozenset({"status"})
@@ -40,7 +41,7 @@ _RBAC = "rbac.authorization.k8s.io/v1"
 _NO_COLLECTION = ("create", "delete", "get", "list", "patch", "update", "watch")
 
 
-def _of(group_version: str, plural: str, kind: str, rules: Rules, short: str = "", **more: Any) -> ResourceType:
+def _of(group_version: str, plural: str, kind: str, rules: Rules, short: str = "", **more: Json) -> ResourceType:
     group, _, version = group_version.rpartition("/")
     names = tuple(short.split())
     return ResourceType(

@@ -17,6 +17,7 @@ from tiphys.devcluster.subresources import dig
 
 if TYPE_CHECKING:
     from tiphys.devcluster.rules import Admission, Manifest
+    from tiphys.devcluster.wire import Json
 
 Fields = dict[str, Any]
 
@@ -113,7 +114,7 @@ def _compared(new: Manifest, old: Manifest, shape: Shape, *, presence: bool = Fa
     return out
 
 
-def _compare(new: Any, old: Any, shape: Shape, *, presence: bool) -> Fields | None:
+def _compare(new: Json, old: Json, shape: Shape, *, presence: bool) -> Fields | None:
     """Give the fields below *new* that are not the same (with *presence*: not there at all) below *old*."""
     if new.__class__ is dict and new and not shape.atomic and (old is None or old.__class__ is dict):
         return _compare_items(new, old, shape, "f:", presence=presence)

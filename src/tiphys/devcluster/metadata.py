@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tiphys.devcluster.rules import Admission, Manifest
+    from tiphys.devcluster.wire import Json
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LABEL_WORDS = "consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character"
@@ -46,7 +47,7 @@ VALUE_WORDS = (
 PATH_SEGMENT_WORDS = {"/": "may not contain '/'", "%": "may not contain '%'"}
 
 
-def quoted(value: Any) -> str:
+def quoted(value: Json) -> str:
     """Write a value as messages quote it."""
     return json.dumps(value, ensure_ascii=False)
 
@@ -77,8 +78,8 @@ def key_problems(key: str) -> list[str]:
         if key.count("/") > 1:
             return [
                 "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-                f"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}') with an optional DNS "
-                "subdomain prefix and '/' (e.g. 'example.com/MyName')"
+                f"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}') with an optional "
+                "DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
             ]
         if not prefix:
             problems.append("prefix part must be non-empty")
@@ -130,7 +131,7 @@ _TYPES: dict[str, tuple[type, str]] = {
 _GO_NAMES = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
 
 
-def decoded_metadata(metadata: Any, write: Admission) -> dict[str, Any]:
+def decoded_metadata(metadata: Json, write: Admission) -> dict[str, Any]:
     """
     Give the known fields of *metadata*, and note the unknown ones.
 
@@ -142,19 +143,21 @@ def decoded_metadata(metadata: Any, write: Admission) -> dict[str, Any]:
         return {}
     if not isinstance(metadata, dict):
         raise _undecodable(write, metadata, "metadata", "v1.ObjectMeta")
+    value: Json
     for key, value in metadata.items():
         known = _TYPES.get(key)
         if known is None:
             write.unknown_fields.append(f"metadata.{key}")
         elif value is not None and (not isinstance(value, known[0]) or value is True or value is False):
             raise _undecodable(write, value, key, known[1])
-        elif known[0] is dict and value and not all(item.__class__ is str for item in value.values()):
-            wrong = next(item for item in value.values() if item.__class__ is not str)
-            raise _undecodable(write, wrong, key, "string")
+        elif isinstance(value, dict):
+            wrong = [item for item in value.values() if item.__class__ is not str]
+            if wrong:
+                raise _undecodable(write, wrong[0], key, "string")
     return {key: value for key, value in metadata.items() if value is not None and key in _TYPES}
 
 
-def _undecodable(write: Admission, value: Any, key: str, wanted: str) -> StatusError:
+def _undecodable(write: Admission, value: Json, key: str, wanted: str) -> StatusError:
     resource = write.resource
     found = _GO_NAMES.get(type(value), "null")
     why = f"json: cannot unmarshal {found} into Go struct field ObjectMeta.{key} of type {wanted}"
@@ -172,8 +175,8 @@ def metadata_causes(manifest: Manifest, name_format: str, *, generated: bool = F
         if generated:
             base = metadata["generateName"]
             masked = base[:-1] + "a" if base.endswith("-") else base
-            for words in name_problems(masked, name_format):
-                causes.append(Cause("metadata.generateName", f"Invalid value: {quoted(base)}: {words}"))
+            problems = name_problems(masked, name_format)
+            causes += [Cause("metadata.generateName", f"Invalid value: {quoted(base)}: {words}") for words in problems]
         causes += [Cause("metadata.name", f"Invalid value: {quoted(name)}: {words}") for words in name_problems(name, name_format)]
     return causes + common_causes(metadata)
 
@@ -205,10 +208,8 @@ def _owner_causes(owner: Mapping[str, Any], field: str) -> list[Cause]:
     group_version = owner.get("apiVersion") or ""
     if not group_version.rpartition("/")[2]:
         causes.append(Cause(f"{field}.apiVersion", f"Invalid value: {quoted(group_version)}: version must not be empty"))
-    for key in ("kind", "name", "uid"):
-        if not owner.get(key):
-            causes.append(Cause(f"{field}.{key}", f'Invalid value: "": must not be empty'))
-    return causes
+    empty = [key for key in ("kind", "name", "uid") if not owner.get(key)]
+    return causes + [Cause(f"{field}.{key}", 'Invalid value: "": must not be empty') for key in empty]
 
 
 def _go_owner(owner: Mapping[str, Any]) -> str:

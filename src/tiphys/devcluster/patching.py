@@ -13,6 +13,7 @@ from tiphys.devcluster.strategic import strategic_merge
 if TYPE_CHECKING:
     from tiphys.devcluster.resources import ResourceType
     from tiphys.devcluster.rules import Admission, Manifest
+    from tiphys.devcluster.wire import Json
 
 
 class PatchKind(enum.Enum):
@@ -27,7 +28,7 @@ APPLY = "application/apply-patch+yaml"
 _OPERATIONS = ("add", "remove", "replace", "move", "copy", "test")
 
 
-class _Impossible(Exception):
+class _ImpossibleError(Exception):
     """An operation of a JSON patch cannot be carried out."""
 
 
@@ -43,7 +44,7 @@ def unsupported_media_type(resource: ResourceType) -> StatusError:
     return StatusError(415, f"the body of the request was in an unknown format - accepted media types include: {media}")
 
 
-def patched(manifest: Manifest, kind: PatchKind, body: Any, write: Admission) -> Manifest:
+def patched(manifest: Manifest, kind: PatchKind, body: Json, write: Admission) -> Manifest:
     """
     Apply *body* to *manifest*, which is given away, and give the result.
 
@@ -59,7 +60,7 @@ def patched(manifest: Manifest, kind: PatchKind, body: Any, write: Admission) ->
     if not isinstance(body, dict):
         raise bad_request(f"error decoding patch: json: cannot unmarshal {_go_name(body)} into Go value of type map[string]interface {{}}")
     if kind is PatchKind.MERGE:
-        result = merge(manifest, body)
+        result: Manifest = merge(manifest, body)
     else:
         shape = resource.rules.shape if write.subresource != "scale" else None
         result = strategic_merge(manifest, body, shape)
@@ -68,7 +69,7 @@ def patched(manifest: Manifest, kind: PatchKind, body: Any, write: Admission) ->
     return result
 
 
-def merge(target: Any, patch: Any) -> Any:
+def merge(target: Json, patch: Json) -> Json:
     """Apply a JSON merge patch (RFC 7386) to *target*, which may be changed in place."""
     if not isinstance(patch, dict):
         return patch
@@ -82,7 +83,7 @@ def merge(target: Any, patch: Any) -> Any:
     return target
 
 
-def _json_patched(manifest: Manifest, body: Any) -> Manifest:
+def _json_patched(manifest: Manifest, body: Json) -> Manifest:
     if not isinstance(body, list):
         raise bad_request(f"error decoding patch: json: cannot unmarshal {_go_name(body)} into Go value of type []handlers.jsonPatchOp")
     for operation in body:
@@ -93,18 +94,18 @@ def _json_patched(manifest: Manifest, body: Any) -> Manifest:
     try:
         for operation in body:
             document = _operate(document, operation)
-    except _Impossible as error:
+    except _ImpossibleError as error:
         raise StatusError(422, "the server rejected our request due to an error in our request", details={}) from error
     if not isinstance(document, dict) or not isinstance(document.get("metadata"), dict):
         raise invalid("", "", "", [])
     return document
 
 
-def _operate(document: Any, operation: dict[str, Any]) -> Any:
+def _operate(document: Json, operation: dict[str, Any]) -> Json:
     op, path = operation["op"], _pointer(operation.get("path"))
     if op == "test":
         if _at(document, path) != operation.get("value"):
-            raise _Impossible
+            raise _ImpossibleError
         return document
     if op == "remove":
         return _without(document, path)
@@ -120,9 +121,9 @@ def _operate(document: Any, operation: dict[str, Any]) -> Any:
     return _with(document, path, value)
 
 
-def _pointer(text: Any) -> list[str]:
+def _pointer(text: Json) -> list[str]:
     if not isinstance(text, str) or (text and not text.startswith("/")):
-        raise _Impossible
+        raise _ImpossibleError
     return [part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:]]
 
 
@@ -130,28 +131,28 @@ def _index(items: list[Any], part: str, *, end: int) -> int:
     try:
         index = int(part)
     except ValueError as error:
-        raise _Impossible from error
+        raise _ImpossibleError from error
     if index < 0:
         index += len(items)
     if not 0 <= index < end:
-        raise _Impossible
+        raise _ImpossibleError
     return index
 
 
-def _at(document: Any, path: list[str]) -> Any:
+def _at(document: Json, path: list[str]) -> Json:
     for part in path:
         if isinstance(document, dict):
             if part not in document:
-                raise _Impossible
+                raise _ImpossibleError
             document = document[part]
         elif isinstance(document, list):
             document = document[_index(document, part, end=len(document))]
         else:
-            raise _Impossible
+            raise _ImpossibleError
     return document
 
 
-def _with(document: Any, path: list[str], value: Any, *, replace: bool = False) -> Any:
+def _with(document: Json, path: list[str], value: Json, *, replace: bool = False) -> Json:
     if not path:
         return value
     parent, last = _at(document, path[:-1]), path[-1]
@@ -165,23 +166,23 @@ def _with(document: Any, path: list[str], value: Any, *, replace: bool = False) 
         else:
             parent.insert(_index(parent, last, end=len(parent) + 1), value)
     else:
-        raise _Impossible
+        raise _ImpossibleError
     return document
 
 
-def _without(document: Any, path: list[str]) -> Any:
+def _without(document: Json, path: list[str]) -> Json:
     if not path:
-        raise _Impossible
+        raise _ImpossibleError
     parent, last = _at(document, path[:-1]), path[-1]
     if isinstance(parent, dict) and last in parent:
         del parent[last]
     elif isinstance(parent, list):
         del parent[_index(parent, last, end=len(parent))]
     else:
-        raise _Impossible
+        raise _ImpossibleError
     return document
 
 
-def _go_name(value: Any) -> str:
+def _go_name(value: Json) -> str:
     names = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
     return names.get(type(value), "null")

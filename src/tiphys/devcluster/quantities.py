@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from decimal import ROUND_UP, Decimal
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tiphys.devcluster.wire import Json
 
 _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d+)?")
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
@@ -20,13 +23,13 @@ def parsed(text: str) -> Decimal | None:
         return None
     number, suffix = Decimal(found[1]), found[2] or ""
     if suffix in _BINARY:
-        return number * 1024 ** _BINARY[suffix]
+        return number * Decimal(1024 ** _BINARY[suffix])
     if suffix in _DECIMAL:
         return number.scaleb(_DECIMAL[suffix])
     return number.scaleb(int(suffix[1:]))
 
 
-def canonical(value: Any, *, smallest: int = -9) -> str | None:
+def canonical(value: Json, *, smallest: int = -9) -> str | None:
     """
     Write a quantity the way the API server does: no fraction, the largest suffix of the same family.
 

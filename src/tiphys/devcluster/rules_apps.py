@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _REQUIRED = "FieldValueRequired"
-_PERCENT_WORDS = "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')"
+_PERCENT_WORDS = (
+    "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is "
+    "'[0-9]+%')"
+)
 
 
 def go_map(labels: Mapping[str, str] | None) -> str:
@@ -133,6 +136,9 @@ class ReplicaSetRules(Rules):
         return {"status.replicas": str((manifest.get("status") or {}).get("replicas", 0))}
 
 
+_STRATEGY = always(struct("DeploymentStrategy", "type:s", rollingUpdate=struct("RollingUpdateDeployment", "maxUnavailable maxSurge")))
+
+
 class DeploymentRules(Rules):
     """The admission of Deployments."""
 
@@ -147,9 +153,7 @@ class DeploymentRules(Rules):
                 "replicas:i minReadySeconds:i revisionHistoryLimit:i paused:b progressDeadlineSeconds:i",
                 selector=_SELECTOR,
                 template=always(TEMPLATE),
-                strategy=always(
-                    struct("DeploymentStrategy", "type:s", rollingUpdate=struct("RollingUpdateDeployment", "maxUnavailable maxSurge"))
-                ),
+                strategy=_STRATEGY,
             )
         ),
         status=always(
@@ -243,8 +247,9 @@ class JobRules(Rules):
         spec=always(
             struct(
                 "JobSpec",
-                "parallelism:i completions:i activeDeadlineSeconds:l podFailurePolicy successPolicy backoffLimit:i backoffLimitPerIndex:i "
-                "maxFailedIndexes:i manualSelector:b ttlSecondsAfterFinished:i completionMode:s suspend:b podReplacementPolicy:s managedBy:s",
+                "parallelism:i completions:i activeDeadlineSeconds:l podFailurePolicy successPolicy backoffLimit:i "
+                "backoffLimitPerIndex:i maxFailedIndexes:i manualSelector:b ttlSecondsAfterFinished:i completionMode:s suspend:b "
+                "podReplacementPolicy:s managedBy:s",
                 selector=_SELECTOR,
                 template=always(TEMPLATE),
             )

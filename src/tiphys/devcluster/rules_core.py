@@ -107,18 +107,15 @@ def _immutable(manifest: Manifest, write: Admission, parts: tuple[str, ...]) -> 
     causes = []
     if not manifest.get("immutable"):
         causes.append(Cause("immutable", "Forbidden: field is immutable when `immutable` is set", _FORBIDDEN))
-    for part in parts:
-        if manifest.get(part) != old.get(part):
-            causes.append(Cause(part, "Forbidden: field is immutable when `immutable` is set", _FORBIDDEN))
-    return causes
+    changed = [part for part in parts if manifest.get(part) != old.get(part)]
+    return causes + [Cause(part, "Forbidden: field is immutable when `immutable` is set", _FORBIDDEN) for part in changed]
 
 
 def _key_causes(manifest: Manifest, parts: tuple[str, ...]) -> list[Cause]:
     causes = []
     for part in parts:
-        for key in manifest.get(part) or ():
-            if not _KEY.fullmatch(key):
-                causes.append(Cause(f"{part}[{key}]", f"Invalid value: {quoted(key)}: {_KEY_WORDS}"))
+        wrong = [key for key in manifest.get(part) or () if not _KEY.fullmatch(key)]
+        causes += [Cause(f"{part}[{key}]", f"Invalid value: {quoted(key)}: {_KEY_WORDS}") for key in wrong]
     return causes
 
 

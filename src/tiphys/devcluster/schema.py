@@ -16,6 +16,8 @@ from tiphys.devcluster.shapes import ANY, Shape
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tiphys.devcluster.wire import Json
+
     # A path is (parent path, key); the root is None. It becomes text only where something is to be said about it.
     Path = tuple["Path", "str | int"] | None
 
@@ -55,8 +57,8 @@ class Schema:
         return self.properties.get(key) or self.additional
 
 
-_LIMITS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-_LIMITS += ("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "uniqueItems")
+_NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+_LIMITS = (*_NUMBERS, "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "uniqueItems")
 
 
 def read_schema(source: Mapping[str, Any]) -> Schema:
@@ -143,7 +145,7 @@ def text_of(path: Path) -> str:
     return "".join(reversed(parts)).removeprefix(".")
 
 
-def prune(value: Any, schema: Schema, path: Path, unknown: list[str]) -> None:
+def prune(value: Json, schema: Schema, path: Path, unknown: list[str]) -> None:
     """Drop the fields that *schema* does not know, in place, and name them in *unknown*."""
     if isinstance(value, dict):
         properties, additional = schema.properties, schema.additional
@@ -167,7 +169,7 @@ def prune(value: Any, schema: Schema, path: Path, unknown: list[str]) -> None:
                 prune(item, schema.items, (path, place), unknown)
 
 
-def fill(value: Any, schema: Schema) -> None:
+def fill(value: Json, schema: Schema) -> None:
     """Put in defaults, in place; a null where none is allowed counts as absent."""
     if isinstance(value, dict):
         nulls = [key for key, item in value.items() if item is None]

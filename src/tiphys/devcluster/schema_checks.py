@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tiphys.devcluster.schema import Path
+    from tiphys.devcluster.wire import Json
 
 INT32, INT64 = 2**31, 2**63
 BLOCKING = frozenset(("FieldValueNotSupported", "FieldValueRequired", "FieldValueTooLong", "FieldValueTooMany", "FieldValueTypeInvalid"))
@@ -25,7 +26,7 @@ NOT_ALL_CHECKED = Cause(
 _sorted_json = msgspec.json.Encoder(order="sorted").encode
 
 
-def check(value: Any, schema: Schema, *, hidden: str = "") -> list[Cause]:
+def check(value: Json, schema: Schema, *, hidden: str = "") -> list[Cause]:
     """
     Say all that is wrong with *value*.
 
@@ -36,7 +37,7 @@ def check(value: Any, schema: Schema, *, hidden: str = "") -> list[Cause]:
     return causes
 
 
-def _check(value: Any, schema: Schema, path: Path, causes: list[Cause], hidden: str) -> None:
+def _check(value: Json, schema: Schema, path: Path, causes: list[Cause], hidden: str) -> None:
     if value is None:
         if not (schema.nullable or schema.preserves or not schema.type):
             causes.append(_mistyped("null", schema.type, path, hidden))
@@ -45,9 +46,9 @@ def _check(value: Any, schema: Schema, path: Path, causes: list[Cause], hidden: 
         return
     if value.__class__ is dict:
         properties, additional = schema.properties, schema.additional
-        for key in schema.required:
-            if key not in value:
-                causes.append(Cause(text_of((path, key)), "Required value", "FieldValueRequired"))
+        if schema.required:
+            missing = [key for key in schema.required if key not in value]
+            causes += [Cause(text_of((path, key)), "Required value", "FieldValueRequired") for key in missing]
         for key, item in value.items():
             below = properties.get(key) or additional
             if below is not None:
@@ -69,14 +70,14 @@ def _mistyped(found: str, wanted: str, path: Path, hidden: str) -> Cause:
     return Cause(text_of(path), message, "FieldValueTypeInvalid")
 
 
-def _type_name(value: Any) -> str:
+def _type_name(value: Json) -> str:
     if isinstance(value, bool):
         return "boolean"
     names = {str: "string", dict: "object", list: "array", int: "integer", float: "number"}
     return names.get(type(value), "null")
 
 
-def _fits(value: Any, schema: Schema, path: Path, causes: list[Cause], hidden: str) -> bool:
+def _fits(value: Json, schema: Schema, path: Path, causes: list[Cause], hidden: str) -> bool:
     """Check the type, and say what is wrong with it."""
     wanted = schema.type
     kind = value.__class__
@@ -96,10 +97,7 @@ def _fits(value: Any, schema: Schema, path: Path, causes: list[Cause], hidden: s
             found, name = "float64", schema.format
         causes.append(_mistyped(found, name, path, hidden))
         return False
-    if wanted == "number":
-        fits = kind is int or kind is float
-    else:
-        fits = _type_name(value) == wanted
+    fits = kind in (int, float) if wanted == "number" else _type_name(value) == wanted
     if not fits:
         causes.append(_mistyped(_type_name(value), wanted, path, hidden))
     return fits
@@ -109,7 +107,7 @@ def _badly_formatted(kind: str, wanted: str, path: Path, hidden: str) -> Cause:
     return Cause("<nil>", f'Invalid value: "": Checked value must be of type {kind} with format {wanted} in {_said(path, hidden)}')
 
 
-def _check_value(value: Any, schema: Schema, path: Path, causes: list[Cause], hidden: str) -> None:
+def _check_value(value: Json, schema: Schema, path: Path, causes: list[Cause], hidden: str) -> None:
     where = text_of(path)
     if schema.enum is not None and value not in schema.enum:
         known = ", ".join(quoted(one) for one in schema.enum)
@@ -138,7 +136,7 @@ _INVALID = "FieldValueInvalid"
 
 
 def _number(words: str, holds: Callable[[Any, Any], bool]) -> Callable[[Any, Any, str, Mapping[str, Any]], Broken]:
-    def broken(value: Any, limit: Any, where: str, _: Mapping[str, Any]) -> Broken:
+    def broken(value: Json, limit: Json, where: str, _: Mapping[str, Any]) -> Broken:
         if isinstance(value, bool) or not isinstance(value, int | float) or holds(value, limit):
             return None
         return f"Invalid value: {_go(value)}: {where} in body should be {words} {_go(limit)}", _INVALID
@@ -146,57 +144,57 @@ def _number(words: str, holds: Callable[[Any, Any], bool]) -> Callable[[Any, Any
     return broken
 
 
-def _minimum(value: Any, limit: Any, where: str, limits: Mapping[str, Any]) -> Broken:
+def _minimum(value: Json, limit: Json, where: str, limits: Mapping[str, Any]) -> Broken:
     if limits.get("exclusiveMinimum") is True:
         return _number("greater than", lambda a, b: a > b)(value, limit, where, limits)
     return _number("greater than or equal to", lambda a, b: a >= b)(value, limit, where, limits)
 
 
-def _maximum(value: Any, limit: Any, where: str, limits: Mapping[str, Any]) -> Broken:
+def _maximum(value: Json, limit: Json, where: str, limits: Mapping[str, Any]) -> Broken:
     if limits.get("exclusiveMaximum") is True:
         return _number("less than", lambda a, b: a < b)(value, limit, where, limits)
     return _number("less than or equal to", lambda a, b: a <= b)(value, limit, where, limits)
 
 
-def _multiple(value: Any, limit: Any, where: str, limits: Mapping[str, Any]) -> Broken:
+def _multiple(value: Json, limit: Json, where: str, limits: Mapping[str, Any]) -> Broken:
     return _number("a multiple of", lambda a, b: (a / b).is_integer())(value, limit, where, limits)
 
 
-def _fixed(_value: Any, _limit: Any, _where: str, _limits: Mapping[str, Any]) -> Broken:
+def _fixed(_value: Json, _limit: Json, _where: str, _limits: Mapping[str, Any]) -> Broken:
     return None  # a flag of another limit, or forbidden in structural schemas
 
 
-def _max_length(value: Any, limit: int, _where: str, _: Mapping[str, Any]) -> Broken:
+def _max_length(value: Json, limit: int, _where: str, _: Mapping[str, Any]) -> Broken:
     if not isinstance(value, str) or len(value) <= limit:
         return None
     return f"Too long: may not be more than {limit} bytes", "FieldValueTooLong"
 
 
-def _min_length(value: Any, limit: int, where: str, _: Mapping[str, Any]) -> Broken:
+def _min_length(value: Json, limit: int, where: str, _: Mapping[str, Any]) -> Broken:
     if not isinstance(value, str) or len(value) >= limit:
         return None
     return f"Invalid value: {quoted(value)}: {where} in body should be at least {limit} chars long", _INVALID
 
 
-def _max_items(value: Any, limit: int, _where: str, _: Mapping[str, Any]) -> Broken:
+def _max_items(value: Json, limit: int, _where: str, _: Mapping[str, Any]) -> Broken:
     if not isinstance(value, list) or len(value) <= limit:
         return None
     return f"Too many: {len(value)}: must have at most {limit} items", "FieldValueTooMany"
 
 
-def _min_items(value: Any, limit: int, where: str, _: Mapping[str, Any]) -> Broken:
+def _min_items(value: Json, limit: int, where: str, _: Mapping[str, Any]) -> Broken:
     if not isinstance(value, list) or len(value) >= limit:
         return None
     return f"Invalid value: {len(value)}: {where} in body should have at least {limit} items", _INVALID
 
 
-def _max_properties(value: Any, limit: int, _where: str, _: Mapping[str, Any]) -> Broken:
+def _max_properties(value: Json, limit: int, _where: str, _: Mapping[str, Any]) -> Broken:
     if not isinstance(value, dict) or len(value) <= limit:
         return None
     return f"Too many: {len(value)}: must have at most {limit} items", "FieldValueTooMany"
 
 
-def _min_properties(value: Any, limit: int, where: str, _: Mapping[str, Any]) -> Broken:
+def _min_properties(value: Json, limit: int, where: str, _: Mapping[str, Any]) -> Broken:
     if not isinstance(value, dict) or len(value) >= limit:
         return None
     return f"Invalid value: {len(value)}: {where} in body should have at least {limit} properties", _INVALID
@@ -218,7 +216,7 @@ _LIMITS: dict[str, Callable[[Any, Any, str, Mapping[str, Any]], Broken]] = {
 }
 
 
-def _go(value: Any) -> str:
+def _go(value: Json) -> str:
     """Write a number as Go does."""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
@@ -238,12 +236,12 @@ def _check_duplicates(value: list[Any], schema: Schema, path: Path, causes: list
         seen.add(text)
 
 
-def _or_default(item: dict[str, Any], key: str, schema: Schema) -> Any:
+def _or_default(item: dict[str, Any], key: str, schema: Schema) -> Json:
     below = schema.items.properties.get(key) if schema.items is not None else None
     return item.get(key, None if below is None or below.default is NOTHING else below.default)
 
 
-def _check_branches(value: Any, schema: Schema, path: Path, causes: list[Cause], hidden: str) -> None:
+def _check_branches(value: Json, schema: Schema, path: Path, causes: list[Cause], hidden: str) -> None:
     where = f'"{_said(path, hidden)}"'
     for branch in schema.branches.get("allOf", ()):
         _check(value, branch, path, causes, hidden)
@@ -256,27 +254,31 @@ def _check_branches(value: Any, schema: Schema, path: Path, causes: list[Cause],
         if valid == 0:
             found = "" if word == "anyOf" else ". Found none valid"
             causes.append(Cause(text_of(path), f"Invalid value: {_shown(value)}: {where} must validate {words}{found}"))
-            causes.extend(min(tries, key=len))
+            causes.extend(_shortest(tries))
         elif word == "oneOf" and valid > 1:
             causes.append(
                 Cause(text_of(path), f"Invalid value: {_shown(value)}: {where} must validate {words}. Found {valid} valid alternatives")
             )
-    for branch in schema.branches.get("not", ()):
-        if not _tried(value, branch, path, hidden):
-            causes.append(Cause(text_of(path), f"Invalid value: {_shown(value)}: {where} must not validate the schema (not)"))
+    if any(not _tried(value, branch, path, hidden) for branch in schema.branches.get("not", ())):
+        causes.append(Cause(text_of(path), f"Invalid value: {_shown(value)}: {where} must not validate the schema (not)"))
 
 
-def _tried(value: Any, schema: Schema, path: Path, hidden: str) -> list[Cause]:
+def _shortest(tries: list[list[Cause]]) -> list[Cause]:
+    """Give the branch that came closest: what is wrong with it is most likely what was meant."""
+    return min(tries, key=len)
+
+
+def _tried(value: Json, schema: Schema, path: Path, hidden: str) -> list[Cause]:
     causes: list[Cause] = []
     _check(value, schema, path, causes, hidden)
     return causes
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Json) -> str:
     return quoted(value) if isinstance(value, str) else '""'
 
 
-def check_unchanged(new: Any, old: Any, schema: Schema, path: Path, causes: list[Cause]) -> None:
+def check_unchanged(new: Json, old: Json, schema: Schema, path: Path, causes: list[Cause]) -> None:
     """Say where a value changed that its schema calls immutable (the CEL rule `self == oldSelf`)."""
     if new == old or old is None or new is None:
         return

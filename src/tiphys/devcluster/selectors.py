@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tiphys.devcluster.errors import bad_request
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from tiphys.devcluster.history import Stored
     from tiphys.devcluster.resources import ResourceType
 
-Labels = "Mapping[str, str]"
 _TOKEN = re.compile(r"\s*(==|!=|=|!|\(|\)|,|>|<|[^\s=!(),<>]+)")
 
 
@@ -52,15 +51,15 @@ def label_selector(text: str) -> Callable[[Mapping[str, str]], bool]:
     return lambda labels: all(test(labels) for test in tests)
 
 
-def from_label_selector(selector: Mapping[str, object] | None) -> Callable[[Mapping[str, str]], bool]:
+def from_label_selector(selector: Mapping[str, Any] | None) -> Callable[[Mapping[str, str]], bool]:
     """Give the test of a metav1.LabelSelector; None selects nothing and an empty one everything."""
     if selector is None:
         return lambda _: False
     tests: list[Callable[[Mapping[str, str]], bool]] = []
-    for key, value in (selector.get("matchLabels") or {}).items():  # type: ignore[attr-defined]
+    for key, value in (selector.get("matchLabels") or {}).items():
         tests.append(_is(key, value))
-    for item in selector.get("matchExpressions") or []:  # type: ignore[attr-defined]
-        tests.append(_OPERATORS[item["operator"]](item["key"], frozenset(item.get("values") or [])))
+    expressions = selector.get("matchExpressions") or ()
+    tests += [_OPERATORS[item["operator"]](item["key"], frozenset(item.get("values") or ())) for item in expressions]
     return lambda labels: all(test(labels) for test in tests)
 
 
@@ -97,7 +96,12 @@ def _compares(key: str, operator: str, value: str) -> Callable[[Mapping[str, str
     return test
 
 
-_OPERATORS = {"In": _in, "NotIn": _not_in, "Exists": _exists, "DoesNotExist": _absent}
+_OPERATORS: dict[str, Callable[[str, frozenset[str]], Callable[[Mapping[str, str]], bool]]] = {
+    "In": _in,
+    "NotIn": _not_in,
+    "Exists": _exists,
+    "DoesNotExist": _absent,
+}
 
 
 class _Parser:
@@ -134,9 +138,8 @@ class _Parser:
         value = "" if self._peek() in ("", ",") else self._next()
         if operator in (">", "<"):
             if not re.fullmatch(r"-?\d+", value):
-                raise bad_request(
-                    f"unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
-                )
+                why = "for 'Gt', 'Lt' operators, the value must be an integer"
+                raise bad_request(f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": {why}')
             return _compares(key, operator, value)
         return _not_in(key, frozenset((value,))) if operator == "!=" else _is(key, value)
 
@@ -149,9 +152,9 @@ class _Parser:
             if self._peek() == "":
                 wanted = "',' or ')'" if values else "',', ')' or identifier"
                 self._fail("unable to parse requirement: found '%s', expected: " + wanted)
-            token = self._next()
-            if token != ",":
-                values.append(token)
+            word = self._next()
+            if word != ",":
+                values.append(word)
         self._at += 1
         return values or [""]
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from tiphys.devcluster.wire import Json
 
 # What may stand after a field's name in `struct`: its Go type as messages say it, and what JSON has to hold.
 _TYPES: dict[str, tuple[str, type]] = {
@@ -84,7 +86,7 @@ def atomic(shape: Shape) -> Shape:
     return replace(shape, atomic=True)
 
 
-def wrong_type(value: Any, shape: Shape) -> str | None:
+def wrong_type(value: Json, shape: Shape) -> str | None:
     """Give the Go type that was wanted if *value* is not of it."""
     if shape.scalar is None or value is None:
         return None

@@ -9,7 +9,7 @@ refusals (`StatusError`).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tiphys.devcluster import deleting, paging, selectors
 from tiphys.devcluster.errors import already_exists, not_found
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
     from tiphys.devcluster.patching import PatchKind
     from tiphys.devcluster.sources import Clock
+    from tiphys.devcluster.wire import Json
 
-Key = tuple[str, str]  # (namespace, name)
+Key = tuple[str, str]  # (group, plural)
+Found = list[Stored]
+Warnings = list[str]
 FIRST_VERSION = 1000  # like a cluster that has lived a little: small numbers are too old to watch from
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -85,7 +88,7 @@ class Store:
         found = self._objects.get(resource.key, {}).get(namespace if resource.namespaced else "", {}).get(name)
         return found.speaking(resource.api_version) if found is not None else None
 
-    def scan(self, resource: ResourceType, *, namespace: str | None = None, labels: Mapping[str, str] | None = None) -> list[Stored]:
+    def scan(self, resource: ResourceType, *, namespace: str | None = None, labels: Mapping[str, str] | None = None) -> Found:
         """Give the shared states of all objects of a kind that have all *labels*, by namespace and name."""
         spaces = self._objects.get(resource.key, {})
         wanted = sorted(spaces) if namespace is None else [namespace]
@@ -133,10 +136,7 @@ class Store:
         """
         start, version = paging.read_token(continue_, at if at is not None else self.version)
         matches = selectors.matcher(resource, namespace="", labels=labels, fields=fields)
-        if version == self.version:
-            found = self.scan(resource, namespace=namespace)
-        else:
-            found = self._as_of(resource, version, namespace)
+        found = self.scan(resource, namespace=namespace) if version == self.version else self._as_of(resource, version, namespace)
         if start is not None:
             found = [stored for stored in found if (stored.namespace, stored.name) > start]
         if matches is not None:
@@ -147,7 +147,7 @@ class Store:
         remaining = None if labels or fields else len(found) - limit
         return Page(items=found[:limit], version=version, continue_=token, remaining=remaining)
 
-    def _as_of(self, resource: ResourceType, version: int, namespace: str | None) -> list[Stored]:
+    def _as_of(self, resource: ResourceType, version: int, namespace: str | None) -> Found:
         """Give the objects as they were at *version*, by undoing what happened since."""
         then = {(stored.namespace, stored.name): stored for stored in self.scan(resource, namespace=namespace)}
         channel = self._channel(resource)
@@ -173,7 +173,7 @@ class Store:
         manager: str = "unknown",
         field_validation: str = "Warn",
         dry_run: bool = False,
-        warnings: list[str] | None = None,
+        warnings: Warnings | None = None,
     ) -> Manifest:
         """
         Create an object and give it as stored; *manifest* itself stays as it is.
@@ -200,7 +200,7 @@ class Store:
             return Stored(manifest, self.version)
         return self._commit(resource, ADDED, manifest, None)
 
-    def update(
+    def update(  # noqa: PLR0913 - the options of the API, all but two by keyword
         self,
         resource: ResourceType,
         manifest: Manifest,
@@ -211,7 +211,7 @@ class Store:
         manager: str = "unknown",
         field_validation: str = "Warn",
         dry_run: bool = False,
-        warnings: list[str] | None = None,
+        warnings: Warnings | None = None,
     ) -> Manifest:
         """
         Replace an object (or its status, or its scale) and give it as stored; *manifest* itself stays as it is.
@@ -239,19 +239,19 @@ class Store:
             return self._rescale(scaling, write, there)
         return self._exchange(manifest, write, there)
 
-    def patch(
+    def patch(  # noqa: PLR0913 - the options of the API, all but four by keyword
         self,
         resource: ResourceType,
         name: str,
         kind: PatchKind,
-        body: Any,
+        body: Json,
         *,
         namespace: str = "",
         subresource: str = "",
         manager: str = "unknown",
         field_validation: str = "Warn",
         dry_run: bool = False,
-        warnings: list[str] | None = None,
+        warnings: Warnings | None = None,
     ) -> Manifest:
         """
         Change parts of an object (or of its status, or scale) and give it as stored.
@@ -266,7 +266,7 @@ class Store:
         write.subresource = subresource
         return self.amend(name, kind, body, write, namespace=namespace).copy()
 
-    def amend(self, name: str, kind: PatchKind, body: Any, write: Admission, *, namespace: str = "") -> Stored:
+    def amend(self, name: str, kind: PatchKind, body: Json, write: Admission, *, namespace: str = "") -> Stored:
         """Patch without copying the answer; see `patch`."""
         resource = write.resource
         there = self.read(resource, name, namespace)
@@ -418,7 +418,7 @@ class Store:
         manager: str,
         field_validation: str = "Warn",
         dry_run: bool = False,
-        warnings: list[str] | None = None,
+        warnings: Warnings | None = None,
     ) -> Admission:
         return Admission(
             resource=resource,
@@ -467,7 +467,7 @@ def _own(manifest: Manifest) -> Manifest:
     return _deep(manifest)  # type: ignore[no-any-return]
 
 
-def _deep(value: Any) -> Any:
+def _deep(value: Json) -> Json:
     if isinstance(value, dict):
         return {key: _deep(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiphys.devcluster.wire import Json
 
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.shapes import ANY, Shape
@@ -47,7 +50,7 @@ def _merged_map(target: dict[str, Any], patch: dict[str, Any], shape: Shape) -> 
     return target
 
 
-def _merged(target: Any, value: Any, shape: Shape, order: list[Any] | None) -> Any:
+def _merged(target: Json, value: Json, shape: Shape, order: list[Any] | None) -> Json:
     if isinstance(value, dict):
         return _merged_map(target if isinstance(target, dict) else {}, value, shape)
     if isinstance(value, list):
@@ -98,7 +101,7 @@ def _ordered(items: list[Any], wanted: list[Any], server: list[Any]) -> list[Any
     return out + [item for _, item in (*named, *others)]
 
 
-def _clean(value: Any) -> Any:
+def _clean(value: Json) -> Json:
     """Drop nulls and directives from a value that is taken as a whole."""
     if isinstance(value, dict):
         return {key: _clean(item) for key, item in value.items() if item is not None and not key.startswith("$")}
@@ -107,7 +110,7 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _go_map(value: Any) -> str:
+def _go_map(value: Json) -> str:
     """Write a map as Go prints it."""
     if not isinstance(value, dict):
         return str(value)

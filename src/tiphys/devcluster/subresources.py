@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tiphys.devcluster.resources import ResourceType
     from tiphys.devcluster.rules import Manifest
+    from tiphys.devcluster.wire import Json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class Scaling:
         return cls(replicas=replicas, version=metadata.get("resourceVersion") or "", uid=metadata.get("uid") or "")
 
 
-def dig(manifest: Mapping[str, Any], path: str) -> Any:
+def dig(manifest: Mapping[str, Any], path: str) -> Json:
     """Follow a dotted path; None where it leads nowhere."""
     value: Any = manifest
     for part in path.strip(".").split("."):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tiphys.devcluster.wire import Json
 
 from tiphys.devcluster.subresources import selector_text
 
@@ -62,7 +65,7 @@ def _created(manifest: dict[str, Any], now: datetime) -> str:
 AGE = Column(name="Age", description="How long ago the object was created.", cell=_created)
 
 
-def _text(name: str, cell: Callable[[dict[str, Any]], Any], **more: Any) -> Column:
+def _text(name: str, cell: Callable[[dict[str, Any]], Any], **more: Json) -> Column:
     return Column(name=name, cell=lambda manifest, _: cell(manifest), **more)
 
 

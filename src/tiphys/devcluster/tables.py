@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,9 +12,11 @@ from tiphys.devcluster.table_columns import AGE, COLUMNS, Column, age
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from tiphys.devcluster.history import Stored
     from tiphys.devcluster.resources import ResourceType
+    from tiphys.devcluster.wire import Json
 
 _NAME = {"name": "Name", "type": "string", "format": "name", "description": "The object's name, unique among its kind.", "priority": 0}
 
@@ -81,7 +82,7 @@ def table(
     }
 
 
-def _custom_cell(manifest: dict[str, Any], column: dict[str, Any], now: datetime) -> Any:
+def _custom_cell(manifest: dict[str, Any], column: dict[str, Any], now: datetime) -> Json:
     found = jsonpath.find(manifest, column["jsonPath"])
     if not found or found[0] is None:
         return None
@@ -100,7 +101,7 @@ def _custom_cell(manifest: dict[str, Any], column: dict[str, Any], now: datetime
     return None
 
 
-def _text(value: Any) -> str:
+def _text(value: Json) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool):

@@ -95,7 +95,7 @@ def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> N
     metadata = manifest["metadata"]
     _tidy(metadata)
     _settle_unknown_fields(write, by_patch=by_patch)
-    managed.record_update(manifest, write, reset=given == [] or given == [{}])
+    managed.record_update(manifest, write, reset=given in ([], [{}]))
     rules.complete(manifest, write)
     if rules.counts_generations and not write.subresource_is_status and rules.changed(manifest, old):
         metadata["generation"] = before.get("generation", 0) + 1
