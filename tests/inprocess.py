@@ -1,12 +1,13 @@
 """The controller and the development cluster in one process, step by step, under one virtual clock and without HTTP."""
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import msgspec
 
 from tiphys.api.codec import decode_rollout
+from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
 from tiphys.controller.apply import Gate
@@ -19,15 +20,18 @@ from tiphys.controller.named import Naming
 from tiphys.controller.queue import WorkQueue
 from tiphys.controller.telemetry import Telemetry
 from tiphys.core.actions import Action, Event, Plan
+from tiphys.core.decide import decide as decide_rollout
+from tiphys.core.invariants import violated
 from tiphys.core.observed import Observed
 from tiphys.devcluster import errors as devcluster_errors
+from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.history import DELETED, Subscription
 from tiphys.devcluster.patching import PatchKind
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.storage import Store as ClusterStore
 from tiphys.devcluster.virtual import VirtualClock, VirtualCluster
 from tiphys.kube.codec import decode
-from tiphys.kube.errors import ApiError, DecodeError, UnreachableError, api_error
+from tiphys.kube.errors import DecodeError, KubeError, UnreachableError, api_error
 from tiphys.kube.events import About
 from tiphys.kube.resources import Resource
 from tiphys.kube.store import Key, Store, Unreadable
@@ -61,22 +65,30 @@ class StoreApi:
     """
     The requests of the controller, answered by a store instead of an API server.
 
-    *faults* maps the number of a write (from 1) to what happens instead of it: an error to raise. *deaths* are the numbers of writes after
-    which the process dies.
+    *refuse* may answer a write (verb, plural) with an error instead. *deaths* are the numbers of writes (from 1) after which the
+    process dies, *lost* those whose answer never comes although they were done. *done* lists what was
+    written: verb, plural, body.
     """
 
     def __init__(self, store: ClusterStore) -> None:
         self.store = store
         self.writes = 0
-        self.faults: dict[int, ApiError | UnreachableError] = {}
-        self.fault: ApiError | UnreachableError | None = None
+        self.refuse: Callable[[str, str], KubeError | None] = _nobody_refuses
         self.deaths: set[int] = set()
+        self.lost: set[int] = set()
+        self.done: list[tuple[str, str, str]] = []
 
     async def get(self, resource: Resource, name: str, *, namespace: str | None = None, into: type[T]) -> T:
         return self._answer(lambda: self.store.get(self._type(resource), name, namespace=namespace or ""), into)
 
     async def create(self, resource: Resource, body: Manifest, *, namespace: str | None = None, into: type[T]) -> T:
-        return self._write(lambda: self.store.create(self._type(resource), body, namespace=namespace or "", manager="tiphys"), into)
+        return self._write(
+            "create",
+            resource,
+            _shown(body),
+            lambda: self.store.create(self._type(resource), body, namespace=namespace or "", manager="tiphys"),
+            into,
+        )
 
     async def patch(self, resource: Resource, name: str, patch: Manifest, *, namespace: str | None = None, into: type[T]) -> T:
         return await self.patch_subresource(resource, name, "", patch, namespace=namespace, into=into)
@@ -86,6 +98,9 @@ class StoreApi:
     ) -> T:
         kind = self._type(resource)
         return self._write(
+            "patch",
+            resource,
+            _shown(patch),
             lambda: self.store.patch(
                 kind, name, PatchKind.MERGE, patch, namespace=namespace or "", subresource=subresource, manager="tiphys"
             ),
@@ -100,14 +115,17 @@ class StoreApi:
         def delete() -> Manifest:
             return self.store.delete(self._type(resource), name, namespace=namespace or "", preconditions=wanted).stored.copy()
 
-        return self._write(delete, Manifest)
+        return self._write("delete", resource, name, delete, Manifest)
 
-    def _write(self, write: Callable[[], Manifest], into: type[T]) -> T:
+    def _write(self, verb: str, resource: Resource, what: str, write: Callable[[], Manifest], into: type[T]) -> T:
         self.writes += 1
-        fault = self.faults.pop(self.writes, self.fault)
-        if fault is not None:
-            raise fault
+        refusal = self.refuse(verb, resource.plural)
+        if refusal is not None:
+            raise refusal
         answer = self._answer(write, into)
+        self.done.append((verb, resource.plural, what))
+        if self.writes in self.lost:
+            raise UnreachableError("the store", "the connection was closed in the middle of an answer")
         if self.writes in self.deaths:
             raise Death
         return answer
@@ -126,6 +144,16 @@ class StoreApi:
         if found is None:
             raise api_error(404, {"reason": "NotFound", "message": f"the server does not serve {resource}"})
         return found
+
+
+def _nobody_refuses(_verb: str, _plural: str) -> None:
+    return None
+
+
+def _shown(body: Manifest) -> str:
+    """Say what is written, without the version it is conditional on."""
+    metadata = {key: value for key, value in body.get("metadata", {}).items() if key != "resourceVersion"}
+    return msgspec.json.encode({**body, "metadata": metadata}, order="sorted").decode()
 
 
 class StoreFeed:
@@ -304,3 +332,81 @@ def _resource(store: ClusterStore, kind: Kind) -> ResourceType:
     if found is None:
         raise LookupError(f"{kind}: not served{'' if known is None else ', although every cluster serves it'}")
     return found
+
+
+def pod_template(image: str = "registry.example/web:1") -> Manifest:
+    """A pod template with one container, and one field that nobody here knows."""
+    container = {"name": "web", "image": image, "ports": [{"name": "http", "containerPort": 8080}]}
+    return {"metadata": {"labels": {"app": "web"}}, "spec": {"containers": [container]}}
+
+
+def rollout_manifest(name: str = "web", *steps: Manifest, replicas: int = 2, istio: bool = True, **canary: Any) -> Manifest:  # noqa: ANN401 - any JSON
+    """A canary Rollout; with *istio* its traffic goes through the VirtualService of its name."""
+    strategy: Manifest = {"steps": list(steps), **canary}
+    if istio:
+        strategy |= {
+            "canaryService": f"{name}-canary",
+            "stableService": f"{name}-stable",
+            "trafficRouting": {"istio": {"virtualService": {"name": name}}},
+        }
+    return {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": "web"}},
+            "template": pod_template(),
+            "strategy": {"canary": strategy},
+        },
+    }
+
+
+def service_manifest(name: str) -> Manifest:
+    """A Service over the pods of the template."""
+    ports = [{"name": "http", "port": 80, "targetPort": "http"}]
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"selector": {"app": "web"}, "ports": ports},
+    }
+
+
+def virtual_service_manifest(name: str = "web", **http: Any) -> Manifest:  # noqa: ANN401 - any JSON
+    """A VirtualService that splits between the two Services of *name*; keywords are further fields of its route."""
+    route = [
+        {"destination": {"host": f"{name}-stable"}, "weight": 100},
+        {"destination": {"host": f"{name}-canary"}, "weight": 0},
+    ]
+    return {
+        "apiVersion": "networking.istio.io/v1",
+        "kind": "VirtualService",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"hosts": [name], "http": [{"route": route, **http}]},
+    }
+
+
+def world(
+    *steps: Manifest,
+    decide: Decide = decide_rollout,
+    gate: Gate = violated,
+    replicas: int = 2,
+    istio: bool = True,
+    settled: bool = True,
+    definitions: Sequence[Manifest] = (),
+    **canary: Any,  # noqa: ANN401 - any JSON
+) -> InProcessController:
+    """Give a controller beside a virtual cluster with the Rollout `web`, at rest on its first version unless not *settled*."""
+    cluster = VirtualCluster(definitions=definitions or [*foreign_definitions("networking.istio.io"), *crd_manifests()])
+    controller = InProcessController(cluster, decide=decide, gate=gate)
+    cluster.join(controller)
+    if istio:
+        for manifest in (service_manifest("web-stable"), service_manifest("web-canary"), virtual_service_manifest()):
+            controller.create(manifest)
+    controller.create(rollout_manifest("web", *steps, replicas=replicas, istio=istio, **canary))
+    if settled:
+        cluster.advance(60)
+        controller.requests.clear()
+        controller.told.events.clear()
+    return controller

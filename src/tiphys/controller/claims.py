@@ -1,7 +1,6 @@
 """Whose are the ReplicaSets around a Rollout? (Lifecycle reference 3.7)"""
 
-import msgspec
-
+from tiphys.api.codec import plain
 from tiphys.api.meta import Manifest, OwnerReference
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import ReplicaSet
@@ -42,6 +41,6 @@ async def _still_there(rollout: Rollout, cluster: Cluster) -> bool:
 
 async def _own(found: ReplicaSet, owners: tuple[OwnerReference, ...], rollout: Rollout, cluster: Cluster, *, purpose: str) -> None:
     ref = replica_set_ref(found.metadata.namespace, found.metadata.name)
-    references = [msgspec.to_builtins(owner) for owner in owners]
+    references = [plain(owner) for owner in owners]
     patch = {"metadata": {"resourceVersion": found.metadata.resource_version, "ownerReferences": references}}
     await cluster.patch(key_of(rollout), ref, patch, purpose=purpose)

@@ -217,12 +217,12 @@ class Passes:
     async def _creation_failed(self, key: Key, error: CreationError) -> None:
         """Write what stays true although the pass failed: that the ReplicaSet cannot be created."""
         rollout = self._caches.rollout(key)
-        if rollout is not None:
+        if rollout is not None and self._said.get(key) != str(error):
             told = not_created(rollout, error.name, str(error.error), self._clock.now())
             await self._write_report(key, rollout, told, purpose=f"condition: ReplicaSet {error.name} cannot be created")
-        waits = error.error.retry_after if isinstance(error.error, ThrottledError) else None
+            self._said[key] = str(error)
         self._telemetry.failed(key)
-        self._retry(key, at_least=waits or 0.0)
+        self._retry(key)
 
     def _failed(self, key: Key, event: Event, *, at_least: float = 0.0) -> None:
         """Tell *event*, once for as long as the same failure lasts, and look again after a delay."""

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 
 from tiphys.api import names
+from tiphys.api.codec import plain
 from tiphys.api.meta import Manifest, OwnerReference
 from tiphys.api.rollout import Rollout
 from tiphys.api.words import GROUP_VERSION
@@ -31,7 +32,7 @@ def new_replica_set(rollout: Rollout, action: CreateReplicaSet, *, digest: str) 
             "namespace": rollout.metadata.namespace,
             "labels": labels,
             "annotations": annotations,
-            "ownerReferences": [msgspec.to_builtins(owner_of(rollout))],
+            "ownerReferences": [plain(owner_of(rollout))],
         },
         "spec": {
             "replicas": 0,
@@ -56,5 +57,5 @@ def owner_of(rollout: Rollout) -> OwnerReference:
 
 def _selector(rollout: Rollout, pod_hash: str) -> dict[str, Any]:
     selector = rollout.spec.selector
-    wanted: dict[str, Any] = {} if selector is None else msgspec.to_builtins(selector)
+    wanted: dict[str, Any] = {} if selector is None else plain(selector)
     return {**wanted, "matchLabels": {**wanted.get("matchLabels", {}), names.HASH_LABEL: pod_hash}}
