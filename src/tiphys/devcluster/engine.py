@@ -46,6 +46,7 @@ class Engine:
         self._next_alarm: dict[tuple[int, Hashable], datetime] = {}
         self._failures: dict[tuple[int, Hashable], int] = {}
         self._order = itertools.count()
+        self._pulled = -1
         self._news = asyncio.Event()
         self._pumps: dict[Kind, asyncio.Task[None]] = {}
         self._driver: asyncio.Task[None] | None = None
@@ -62,6 +63,7 @@ class Engine:
                     self._tell(loop, Event(ADDED, stored), resource)
             else:
                 self._heard[resource.key] = (resource, self.store.watch(resource))
+                self._pulled = -1
                 if self._driver is not None:
                     self._start_pump(resource.key)
             listeners.append(loop)
@@ -84,6 +86,9 @@ class Engine:
 
     def pull(self) -> None:
         """Take in what the store has to tell."""
+        if self._pulled == self.store.version:
+            return
+        self._pulled = self.store.version
         for kind in list(self._heard):
             self._pull(kind)
 

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from tiphys.devcluster.addresses import VirtualAddresses
 from tiphys.devcluster.assembly import assemble, install_definitions
+from tiphys.devcluster.engine import Kind, Loop
 from tiphys.devcluster.kinds import PODS
 from tiphys.devcluster.podindex import labels_of
 from tiphys.devcluster.pods import Kubelet
@@ -87,6 +88,10 @@ class VirtualCluster:
     def install(self, definitions: Iterable[Manifest]) -> None:
         """Install CustomResourceDefinitions."""
         install_definitions(self.store, definitions)
+
+    def hear(self, loop: Loop[Any], wants: Callable[[Kind], bool]) -> None:
+        """Let a loop of one's own hear of the kinds it *wants*, also of those that are installed later."""
+        self._assembly.served.tell(loop, wants)
 
     # -- time ----------------------------------------------------------------------------------------------------------
 

@@ -79,14 +79,15 @@ class ReplicaSets:
         """Own what the selector means and nobody controls; let go of what it no longer means."""
         claimed = []
         leaving = is_leaving(replica_set.manifest)
+        selects = from_label_selector(replica_set.manifest["spec"].get("selector"))
         for pod in self._pods.owned_by(replica_set.manifest["metadata"]["uid"]):
-            if _selects(replica_set.manifest, pod):
+            if selects(labels_of(pod.manifest)):
                 claimed.append(pod)
             elif not leaving:
                 self._own(pod, None)
         if not leaving:
             for pod in self._pods.uncontrolled(replica_set.namespace):
-                if _selects(replica_set.manifest, pod) and not is_leaving(pod.manifest) and not has_ended(pod.manifest):
+                if selects(labels_of(pod.manifest)) and not is_leaving(pod.manifest) and not has_ended(pod.manifest):
                     self._own(pod, replica_set)
                     claimed.append(pod)
         return claimed
