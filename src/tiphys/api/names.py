@@ -8,6 +8,10 @@ from tiphys.api.meta import read_time
 
 HASH_LABEL: Final = "rollouts-pod-template-hash"
 INSTANCE_ID_LABEL: Final = "argo-rollouts.argoproj.io/controller-instance-id"
+ROLLOUT_TYPE_LABEL: Final = "rollout-type"
+"""What an AnalysisRun is for: `Step`, `Background`, `PrePromotion` or `PostPromotion`."""
+STEP_INDEX_LABEL: Final = "step-index"
+"""The step an AnalysisRun belongs to, counted from 0."""
 
 REVISION: Final = "rollout.argoproj.io/revision"
 REVISION_HISTORY: Final = "rollout.argoproj.io/revision-history"
@@ -29,6 +33,17 @@ FIELD_MANAGER: Final = "rollouts-controller"
 def replica_set(rollout: str, pod_hash: str) -> str:
     """Name the ReplicaSet of *rollout* for *pod_hash*."""
     return f"{rollout}-{pod_hash}"
+
+
+def analysis_run(rollout: str, pod_hash: str, revision: int, suffix: str = "") -> str:
+    """Name an AnalysisRun; *suffix* is the step's index, `pre` or `post`, and nothing for the one in the background."""
+    name = f"{rollout}-{pod_hash}-{revision}"
+    return f"{name}-{suffix}" if suffix else name
+
+
+def experiment(rollout: str, pod_hash: str, revision: int, step: int) -> str:
+    """Name the Experiment of the *step* (counted from 0)."""
+    return f"{rollout}-{pod_hash}-{revision}-{step}"
 
 
 def pod_hash(labels: Mapping[str, str]) -> str:

@@ -67,6 +67,12 @@ class Reason(StrEnum):
     TRAFFIC_WEIGHT_UPDATED = "TrafficWeightUpdated"
     TRAFFIC_ROUTING_ERROR = "TrafficRoutingError"
     WEIGHT_VERIFY_ERROR = "WeightVerifyError"
+    LOAD_BALANCER_NOT_FOUND = "LoadBalancerNotFound"
+    TARGET_GROUP_VERIFIED = "TargetGroupVerified"
+    TARGET_GROUP_UNVERIFIED = "TargetGroupUnverified"
+    TARGET_GROUP_VERIFY_ERROR = "TargetGroupVerifyError"
+    EXPERIMENT_CREATED = "ExperimentCreated"
+    STEP_PLUGIN_TRANSITION = "StepPluginTransition"
     RECONCILIATION_ERROR = "ReconciliationError"
     NOTHING_TO_PLACE = "NothingToPlace"
     UNSAFE_ACTION = "UnsafeActionRefused"
@@ -88,6 +94,14 @@ NO_MINIMUM_AVAILABILITY: Final = "Rollout does not have minimum availability"
 HEALTHY_MESSAGE: Final = "Rollout is healthy"
 NOT_HEALTHY_MESSAGE: Final = "Rollout is not healthy"
 COMPLETED_MESSAGE: Final = "RolloutCompleted"
+
+ROLLBACK_TO_STABLE: Final = "Rollback to stable ReplicaSets"
+ROLLBACK_IN_WINDOW: Final = "Rollback to active ReplicaSets within RollbackWindow"
+
+INITIAL_DEPLOY: Final = "Initial deploy"
+FULL_PROMOTION: Final = "Full promotion requested"
+PROMOTION_IN_WINDOW: Final = "Rollback within window"
+FAST_ROLLBACK: Final = "Fast rollback"
 
 
 def created_replica_set(name: str) -> str:
@@ -170,3 +184,33 @@ def paused_event(reason: str) -> str:
 def weight_updated(after: int, before: int | None = None) -> str:
     """Say which share the canary has now."""
     return f"Traffic weight updated to {after}" if before is None else f"Traffic weight updated from {before} to {after}"
+
+
+def all_steps_completed(count: int) -> str:
+    """Say that an update ended because its last step did."""
+    return f"Completed all {count} canary steps"
+
+
+def added(namespace: str, name: str) -> str:
+    """Say that the controller saw a Rollout for the first time."""
+    return f"Rollout resource added to informer: {namespace}/{name}"
+
+
+def deleted(namespace: str, name: str) -> str:
+    """Say that a Rollout is gone."""
+    return f"Rollout {namespace}/{name} is deleted."
+
+
+def experiment_created(name: str) -> str:
+    """Say that the Experiment of a step was created."""
+    return f"Created Experiment '{name}'"
+
+
+def analysis_run_changed(kind: str, name: str, *, after: str, before: str = "") -> str:
+    """Say how an AnalysisRun of the *kind* (`Step`, `Background`, `PrePromotion`, `PostPromotion`) is now."""
+    return f"{kind} Analysis Run '{name}' Status New: '{after}' Previous: '{before or 'NoPreviousStatus'}'"
+
+
+def reconciliation_failed(error: str) -> str:
+    """Say that a pass failed, and why."""
+    return f"Reconciliation failed with error: {error}"
