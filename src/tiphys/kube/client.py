@@ -7,12 +7,13 @@ from enum import Enum
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, cast, overload
 
+from tiphys.kube.calls import Call, call_on, selection
 from tiphys.kube.clock import Clock, SystemClock
 from tiphys.kube.codec import Manifest, Page, decode, encode
 from tiphys.kube.connection import Connection
 from tiphys.kube.errors import GoneError
 from tiphys.kube.resources import PODS, Resource
-from tiphys.kube.transport import Call, Limits, Observer, Stream, Transport
+from tiphys.kube.transport import Limits, Observer, Stream, Transport
 
 T = TypeVar("T")
 Propagation = Literal["Background", "Foreground", "Orphan"]
@@ -93,7 +94,7 @@ class Client:
     async def get(self, resource: Resource, name: str, *, namespace: str | None = None, into: type[T]) -> T: ...
     async def get(self, resource: Resource, name: str, *, namespace: str | None = None, into: Any = Manifest) -> Any:
         """Read one object."""
-        return await self._send(_on("get", "GET", resource, namespace, name), into)
+        return await self._send(call_on("get", "GET", resource, namespace, name), into)
 
     @overload
     async def get_subresource(self, resource: Resource, name: str, subresource: str, *, namespace: str | None = None) -> Manifest: ...
@@ -105,11 +106,11 @@ class Client:
         self, resource: Resource, name: str, subresource: str, *, namespace: str | None = None, into: Any = Manifest
     ) -> Any:
         """Read a subresource such as `scale` or `status`."""
-        return await self._send(_on("get", "GET", resource, namespace, name, subresource), into)
+        return await self._send(call_on("get", "GET", resource, namespace, name, subresource), into)
 
     async def list_page(self, resource: Resource, *, namespace: str | None = None, query: Mapping[str, str]) -> bytes:
         """Read what a list with *query* answers, as it comes."""
-        return await self._send(_on("list", "GET", resource, namespace, query=query, identity=True), bytes)
+        return await self._send(call_on("list", "GET", resource, namespace, query=query, identity=True), bytes)
 
     async def list_pages(
         self,
@@ -190,7 +191,7 @@ class Client:
 
         """
         verb = "watch" if query and query.get("watch") else "get"
-        call = _on(verb, "GET", resource, namespace, name, subresource, query=query or {})
+        call = call_on(verb, "GET", resource, namespace, name, subresource, query=query or {})
         async with self._transport.stream(call, silence=silence) as chunks:
             yield chunks
 
@@ -231,7 +232,7 @@ class Client:
         if resource.namespaced and namespace is None:
             raise ValueError(f"a new {resource.kind}: found no namespace, wanted one")
         query = self._writing(field_manager, dry_run=dry_run)
-        call = _on("create", "POST", resource, namespace, query=query, body=encode(body), patient=False)
+        call = call_on("create", "POST", resource, namespace, query=query, body=encode(body), patient=False)
         return await self._send(call, into)
 
     @overload
@@ -279,7 +280,7 @@ class Client:
 
         """
         query = self._writing(field_manager, dry_run=dry_run)
-        return await self._send(_on("update", "PUT", resource, namespace, name, subresource, query=query, body=encode(body)), into)
+        return await self._send(call_on("update", "PUT", resource, namespace, name, subresource, query=query, body=encode(body)), into)
 
     @overload
     async def patch(
@@ -329,7 +330,7 @@ class Client:
 
         """
         query = self._writing(field_manager, dry_run=dry_run, force=force)
-        call = _on("patch", "PATCH", resource, namespace, name, query=query, body=encode(patch), content_type=kind.value)
+        call = call_on("patch", "PATCH", resource, namespace, name, query=query, body=encode(patch), content_type=kind.value)
         return await self._send(call, into)
 
     @overload
@@ -374,7 +375,7 @@ class Client:
     ) -> Any:
         """Change a subresource such as `status` or `scale`; the rest as for `patch`."""
         query = self._writing(field_manager, dry_run=dry_run)
-        call = _on("patch", "PATCH", resource, namespace, name, subresource, query=query, body=encode(patch), content_type=kind.value)
+        call = call_on("patch", "PATCH", resource, namespace, name, subresource, query=query, body=encode(patch), content_type=kind.value)
         return await self._send(call, into)
 
     async def delete(
@@ -405,7 +406,7 @@ class Client:
             options["preconditions"] = conditions
         if dry_run:
             options["dryRun"] = ["All"]
-        return await self._send(_on("delete", "DELETE", resource, namespace, name, body=encode(options)), Manifest)
+        return await self._send(call_on("delete", "DELETE", resource, namespace, name, body=encode(options)), Manifest)
 
     async def evict(self, name: str, *, namespace: str, grace_seconds: int | None = None, dry_run: bool = False) -> Manifest:
         """
@@ -419,7 +420,7 @@ class Client:
         if grace_seconds is not None:
             body["deleteOptions"] = {"gracePeriodSeconds": grace_seconds}
         query = {"dryRun": "All"} if dry_run else {}
-        call = _on("create", "POST", PODS, namespace, name, "eviction", query=query, body=encode(body), patient=False)
+        call = call_on("create", "POST", PODS, namespace, name, "eviction", query=query, body=encode(body), patient=False)
         return await self._send(call, Manifest)
 
     # Anything else
@@ -498,37 +499,3 @@ class Client:
         if force:
             query["force"] = "true"
         return query
-
-
-def selection(label_selector: str, field_selector: str) -> dict[str, str]:
-    """Give the query of the selectors that are not empty."""
-    return {key: value for key, value in (("labelSelector", label_selector), ("fieldSelector", field_selector)) if value}
-
-
-def _on(  # noqa: PLR0913 - the parts of a request
-    verb: str,
-    method: str,
-    resource: Resource,
-    namespace: str | None,
-    name: str | None = None,
-    subresource: str | None = None,
-    *,
-    query: Mapping[str, str] | None = None,
-    body: bytes | None = None,
-    content_type: str = "application/json",
-    identity: bool = False,
-    patient: bool = True,
-) -> Call:
-    return Call(
-        verb=verb,
-        method=method,
-        path=resource.path(namespace, name, subresource),
-        resource=resource,
-        namespace=namespace,
-        name=name,
-        query=query or {},
-        body=body,
-        content_type=content_type,
-        identity=identity,
-        patient=patient,
-    )

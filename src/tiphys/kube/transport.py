@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
@@ -14,6 +14,7 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
+from tiphys.kube.calls import Call
 from tiphys.kube.clock import Clock
 from tiphys.kube.connection import Connection
 from tiphys.kube.credentials import Credential
@@ -48,25 +49,6 @@ class Limits:
     silence: float = 70.0
     attempts: int = 4
     longest_wait: float = 30.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One request, before credentials; *patient* ones wait out a 429, *identity* asks for an answer that is not packed."""
-
-    verb: str
-    method: str
-    path: str
-    resource: Resource | None = None
-    namespace: str | None = None
-    name: str | None = None
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = field(default=None, repr=False)
-    content_type: str = "application/json"
-    accept: str = "application/json"
-    identity: bool = False
-    patient: bool = True
-    seconds: float | None = None
 
 
 Stream = AsyncIterator[bytes]

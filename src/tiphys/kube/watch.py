@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 
 from tiphys.kube.backoff import Backoff
-from tiphys.kube.client import selection
+from tiphys.kube.calls import selection
 from tiphys.kube.clock import Clock, SystemClock
 from tiphys.kube.errors import ApiError, ForbiddenError, GoneError, KubeError, NotFoundError, SilenceError, ThrottledError
 from tiphys.kube.resources import Resource
