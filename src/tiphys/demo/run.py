@@ -23,6 +23,8 @@ from tiphys.demo.witness import Witness
 
 START_WITHIN = 30.0
 SLICE = 0.5
+AFTERWARDS = 2.0
+"""How long the load goes on when all is over: the hand-over must not fail a request either."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ async def _perform(stage: Stage, screen: Screen, options: Options) -> Summary:
             async with asyncio.timeout(script.limit):
                 await load.warm.wait()
                 broken = await PLOTS[options.scenario](stage, witness)
+                await witness.measured(seconds=AFTERWARDS)
     except TimeoutError:
         broken = [f"the scenario did not take place: {_where(stage)}"]
     finally:
