@@ -258,10 +258,7 @@ class Passes:
             return None
         rollout, error = _as_far_as_readable(key, raw, problem)
         told = invalid(rollout, (error,), self._clock.now())
-        event = Event(reason=Reason.INVALID_SPEC, message=told.status.message, type=EventType.WARNING)
         await self._write_report(key, rollout, told, purpose="condition: the Rollout does not decode")
-        if not told.events:
-            self._tell(rollout, event)
         self._said[key] = problem
         return None
 

@@ -77,10 +77,13 @@ def deadline(facts: Facts) -> datetime | None:
 
 
 def invalid(rollout: Rollout, problems: Sequence[SpecError], now: datetime) -> Report:
-    """Say that the spec, or an object it names, is invalid; every other field stays as it was (1.9)."""
+    """Say, by an event too where that is news, that the spec or an object it names is invalid; all else stays as it was (1.9)."""
     stored = rollout.status
     message = invalid_message(rollout.metadata.name, problems)
-    conditions = tuple(with_invalid_spec(read_conditions(stored), message, whole_seconds(now)).values())
+    before = read_conditions(stored)
+    known = before.get(ConditionType.INVALID_SPEC)
+    conditions = tuple(with_invalid_spec(before, message, whole_seconds(now)).values())
+    news = known is None or known.message != message
     status = replace(
         stored,
         conditions=conditions,
@@ -88,7 +91,8 @@ def invalid(rollout: Rollout, problems: Sequence[SpecError], now: datetime) -> R
         observed_generation=str(rollout.metadata.generation),
         phase=Phase.DEGRADED.value,
     )
-    return Report(status=status)
+    event = Event(reason=Reason.INVALID_SPEC, message=message, type=EventType.WARNING)
+    return Report(status=status, events=(event,) if news else ())
 
 
 def not_created(rollout: Rollout, name: str, error: str, now: datetime) -> Report:
