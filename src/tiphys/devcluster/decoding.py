@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.schema import text_of
-from tiphys.devcluster.shapes import wrong_type
+from tiphys.devcluster.shapes import ANY, wrong_type
 
 if TYPE_CHECKING:
     from tiphys.devcluster.rules import Admission, Manifest
@@ -41,20 +41,22 @@ def decode(manifest: Manifest, shape: Shape, write: Admission) -> None:
 
 
 def _decode(value: Json, shape: Shape, path: Path, owner: str, unknown: list[str], write: Admission) -> None:
-    wanted = wrong_type(value, shape)
-    if wanted is not None:
-        raise _mistyped(value, wanted, path, owner, write)
-    if isinstance(value, dict):
+    if shape.scalar is not None:
+        wanted = wrong_type(value, shape)
+        if wanted is not None:
+            raise _mistyped(value, wanted, path, owner, write)
+    elif isinstance(value, dict):
         owner = shape.go_name or owner
-        for key in [key for key, item in value.items() if item is None or (shape.go_name and key not in shape.fields)]:
-            if shape.go_name and key not in shape.fields:
-                unknown.append(text_of((path, key)))
-            if value[key] is not None or shape.go_name:
+        fields, other = shape.fields, shape.items
+        if shape.go_name:
+            for key in [key for key, item in value.items() if item is None or key not in fields]:
+                if key not in fields:
+                    unknown.append(text_of((path, key)))
                 del value[key]
-        if not shape.fields and shape.items is None:
-            return
         for key, item in value.items():
-            _decode(item, shape.child(key), (path, key), owner, unknown, write)
+            below = fields.get(key) or other
+            if below is not None and below is not ANY:
+                _decode(item, below, (path, key), owner, unknown, write)
     elif isinstance(value, list):
         if shape.items is not None:
             for place, item in enumerate(value):

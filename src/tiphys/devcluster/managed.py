@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from tiphys.devcluster.shapes import Shape
+from tiphys.devcluster.shapes import ANY, Shape
 from tiphys.devcluster.sources import wire_time
 from tiphys.devcluster.subresources import dig
 
@@ -116,9 +116,16 @@ def _compared(new: Manifest, old: Manifest, shape: Shape, *, presence: bool = Fa
 
 def _compare(new: Json, old: Json, shape: Shape, *, presence: bool) -> Fields | None:
     """Give the fields below *new* that are not the same (with *presence*: not there at all) below *old*."""
-    if new.__class__ is dict and new and not shape.atomic and (old is None or old.__class__ is dict):
+    kind = new.__class__
+    if kind is not dict and kind is not list:  # the most common case by far
+        if presence:
+            return {} if old is None else None
+        return None if new == old and kind is old.__class__ else {}
+    if shape.always and not new and old is None:
+        return None
+    if kind is dict and new and not shape.atomic and (old is None or old.__class__ is dict):
         return _compare_items(new, old, shape, "f:", presence=presence)
-    if new.__class__ is list and new and (shape.keys or shape.as_set) and (old is None or old.__class__ is list):
+    if kind is list and new and (shape.keys or shape.as_set) and (old is None or old.__class__ is list):
         before = None if old is None else named(old, shape)
         return _compare_items(named(new, shape), before, Shape(items=shape.item, always=shape.always), "", presence=presence)
     if presence:
@@ -129,17 +136,16 @@ def _compare(new: Json, old: Json, shape: Shape, *, presence: bool) -> Fields | 
 def _compare_items(new: dict[str, Any], old: dict[str, Any] | None, shape: Shape, prefix: str, *, presence: bool) -> Fields | None:
     out: Fields = {}
     before = _EMPTY if old is None else old
+    fields, other = shape.fields, shape.items or ANY
     for key, value in new.items():
         there = before.get(key)
-        if value is there and value is not None:
-            continue
         if value is None:
             if key not in before:
                 out[prefix + key] = {}
-            continue
-        found = _compare(value, there, shape.child(key), presence=presence)
-        if found is not None:
-            out[prefix + key] = found
+        elif value is not there:
+            found = _compare(value, there, fields.get(key) or other, presence=presence)
+            if found is not None:
+                out[prefix + key] = found
     if old is None and not shape.always:
         if out:
             out["."] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import TYPE_CHECKING, Any
@@ -70,17 +71,18 @@ def name_problems(name: str, name_format: str) -> list[str]:
     return problems
 
 
-def key_problems(key: str) -> list[str]:
+@functools.lru_cache(maxsize=4096)
+def key_problems(key: str) -> tuple[str, ...]:
     """Say what is wrong with the key of a label, an annotation or a finalizer."""
     prefix, slash, name = key.rpartition("/")
     problems = []
     if slash:
         if key.count("/") > 1:
-            return [
+            return (
                 "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
                 f"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}') with an optional "
-                "DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-            ]
+                "DNS subdomain prefix and '/' (e.g. 'example.com/MyName')",
+            )
         if not prefix:
             problems.append("prefix part must be non-empty")
         else:
@@ -91,15 +93,16 @@ def key_problems(key: str) -> list[str]:
         problems.append("name part must be no more than 63 bytes")
     if not _is_qualified(name):
         problems.append(NAME_PART_WORDS)
-    return problems
+    return tuple(problems)
 
 
-def value_problems(value: str) -> list[str]:
+@functools.lru_cache(maxsize=4096)
+def value_problems(value: str) -> tuple[str, ...]:
     """Say what is wrong with the value of a label."""
     problems = ["must be no more than 63 bytes"] if len(value) > 63 else []
     if not _is_value(value):
         problems.append(VALUE_WORDS)
-    return problems
+    return tuple(problems)
 
 
 def label_causes(labels: Mapping[str, str], field: str) -> list[Cause]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 import random
 import uuid
 from datetime import UTC, datetime
@@ -23,7 +25,12 @@ def wall_clock() -> datetime:
 
 def wire_time(moment: datetime) -> str:
     """Write *moment* (aware) as metav1.Time: whole seconds, UTC."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return _written(math.floor(moment.timestamp()))
+
+
+@functools.lru_cache(maxsize=256)
+def _written(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 class Names:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _SERVER_OWNED = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation")
 KNOWN_FINALIZERS = ("foregroundDeletion", "orphan", "kubernetes")
+_TRIES = 8
 _MAX_GENERATED_BASE = 58  # 63 minus the five letters that are added
 
 
@@ -35,7 +36,7 @@ def prepare_create(manifest: Manifest, write: Admission, namespace: str) -> None
         metadata.pop(key, None)
     generated = not metadata.get("name") and bool(metadata.get("generateName"))
     if generated:
-        metadata["name"] = metadata["generateName"][:_MAX_GENERATED_BASE] + write.names.suffix()
+        metadata["name"] = _generated_name(metadata, write)
     metadata.pop("managedFields", None)
     _tidy(metadata)
     if resource.namespaced:
@@ -103,6 +104,16 @@ def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> N
     if causes:
         raise invalid(resource.group, resource.kind, before["name"], rules.verdict(causes, write))
     _advise(metadata, write)
+
+
+def _generated_name(metadata: dict[str, Any], write: Admission) -> str:
+    """Make up a name; one that is taken is tried again a few times, as the real server does."""
+    base, name = metadata["generateName"][:_MAX_GENERATED_BASE], ""
+    for _ in range(_TRIES):
+        name = base + write.names.suffix()
+        if write.cluster.read(write.resource, name, metadata.get("namespace", "")) is None:
+            break
+    return name
 
 
 def _advise(metadata: dict[str, Any], write: Admission) -> None:
