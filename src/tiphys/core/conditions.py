@@ -69,7 +69,7 @@ def is_healthy(facts: Facts) -> bool:
         return shown.active_selector == draft.current_pod_hash and preview_right
     canary = facts.rollout.spec.strategy.canary
     steps = 0 if canary is None else len(canary.steps)
-    return facts.completed and draft.replicas == replicas and (steps == 0 or (draft.current_step_index or 0) >= steps)
+    return facts.completed and draft.replicas == replicas and (draft.current_step_index or 0) >= steps
 
 
 def with_health(conditions: Conditions, facts: Facts, now: datetime) -> Conditions:
@@ -113,7 +113,7 @@ def with_pause(conditions: Conditions, facts: Facts, now: datetime) -> Condition
 def with_invalid_spec(conditions: Conditions, message: str, now: datetime) -> Conditions:
     """Say what is wrong; another message is another statement, with its own transition time (1.9)."""
     old = conditions.get(ConditionType.INVALID_SPEC)
-    if old is not None and old.status == "True" and old.message == message:
+    if old is not None and old.message == message:
         return conditions
     others = _without(conditions, ConditionType.INVALID_SPEC)
     return with_condition(others, ConditionType.INVALID_SPEC, status="True", reason=Reason.INVALID_SPEC, message=message, now=now)

@@ -68,6 +68,7 @@ def test_an_update_that_begins_tells_no_ill_health_of_a_rollout_that_never_was_h
         {"replicas": 6},
         {"stable_rs": "a"},
         {"current_step_index": 2},
+        {"current_step_index": None},
         {"stable_rs": "", "current_pod_hash": ""},
     ],
 )
