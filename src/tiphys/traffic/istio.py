@@ -20,7 +20,19 @@ from tiphys.traffic.settings import Settings
 from tiphys.traffic.together import combine
 
 GROUP: Final = "networking.istio.io"
-SUPPORTS: Final = frozenset(Feature)
+SUPPORTS: Final = frozenset(
+    {
+        Feature.WEIGHTS,
+        Feature.HEADER_EXACT,
+        Feature.HEADER_PREFIX,
+        Feature.HEADER_REGEX,
+        Feature.MIRROR,
+        Feature.EXPERIMENTS,
+        Feature.PING_PONG,
+        Feature.MAX_WEIGHT,
+        Feature.SUBSETS,
+    }
+)
 
 _FIELD: Final = "spec.strategy.canary.trafficRouting.istio"
 
@@ -83,12 +95,11 @@ class IstioRouter:
         return problems
 
     def routed(self, found: Mapping[Ref, Manifest]) -> Routed | None:
-        """Read what the objects say now, or nothing where that cannot be told."""
+        """Read what the objects say now, or nothing where that cannot be told; a VirtualService that cannot be read agrees to nothing."""
+        together = combine([answer for target in self.targets for answer in self._said(target, found)])
+        if together is None or self.rule is None:
+            return together
         try:
-            services = [self._taken_apart(target, found, self._sides(None), self.managed) for target in self.targets]
-            together = combine([answer for service in services for answer in said(service, self.managed, self.maximum)])
-            if together is None or self.rule is None:
-                return together
             rule = self._found_rule(found, self.rule)
             return replace(
                 together,
@@ -103,23 +114,33 @@ class IstioRouter:
         Give the objects that say *wish*.
 
         Raises:
-            SpecError: an object is missing or cannot express the wish.
+            SpecError: the `istio` block is malformed, or no object can be rendered.
 
         """
         if self.malformed:
             raise self.malformed[0]
+        sides = self._sides(wish)
         apply: dict[Ref, Manifest] = {}
         told: list[str] = []
+        errors: list[SpecError] = []
         for target in self.targets:
-            service = self._taken_apart(target, found, self._sides(wish), wish.managed)
-            with _about(target):
-                apply[target.ref] = written(service, wish)
-                told += [f"{target.ref}: {warning}" for warning in warnings(service, wish)]
+            try:
+                service = self._taken_apart(target, found, sides, wish.managed)
+                with _about(target):
+                    apply[target.ref] = written(service, wish)
+                    told += [f"{target.ref}: {warning}" for warning in warnings(service, wish)]
+            except SpecError as error:
+                errors.append(error)
         if self.rule is not None:
-            rule = self._found_rule(found, self.rule)
-            with _about_rule(self.rule, self._rule_ref):
-                apply[self._rule_ref] = istio_rules.selecting(rule, _hashes(self.rule, wish), rollout=self.rollout)
-        return Rendered(apply=apply, warnings=tuple(told))
+            try:
+                rule = self._found_rule(found, self.rule)
+                with _about_rule(self.rule, self._rule_ref):
+                    apply[self._rule_ref] = istio_rules.selecting(rule, _hashes(self.rule, wish), rollout=self.rollout)
+            except SpecError as error:
+                errors.append(error)
+        if errors and not apply:
+            raise errors[0]
+        return Rendered(apply=apply, warnings=tuple(told), errors=tuple(errors))
 
     def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
         """Ask nothing: no part of Istio tells which routes its proxies use."""
@@ -157,6 +178,12 @@ class IstioRouter:
             known = replace(sides, recorded=recorded_experiments(manifest), rule_host=self._rule_host(found))
             away = target.ref.namespace != self.namespace
             return take_apart(manifest, target.spec, managed, known, inherit=self.inherit, away=away)
+
+    def _said(self, target: Target, found: Mapping[Ref, Manifest]) -> Sequence[Routed | None]:
+        try:
+            return said(self._taken_apart(target, found, self._sides(None), self.managed), self.managed, self.maximum)
+        except SpecError:
+            return [None]
 
     def _rule_host(self, found: Mapping[Ref, Manifest]) -> str:
         """Give the DestinationRule's host, or nothing where it cannot be told; that it must be there is asked elsewhere."""

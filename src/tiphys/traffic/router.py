@@ -30,12 +30,14 @@ class Rendered:
 
     *apply* holds whole objects: found ones with the change made in a copy, or new ones. *absent* names objects that must not
     exist. *warnings* are things a person should know, told as Warning events once (for example a route that stood there
-    under a managed name before we ever wrote it, S6).
+    under a managed name before we ever wrote it, S6). *errors* are about objects of the router that could not be rendered: the
+    others are written all the same, because a way back must not wait for an object that is gone.
     """
 
     apply: Mapping[Ref, Manifest] = field(default_factory=dict)
     absent: frozenset[Ref] = frozenset()
     warnings: tuple[str, ...] = ()
+    errors: tuple[SpecError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +79,18 @@ class Router(Protocol):
         """Tell everything that is wrong with, or missing from, the objects."""
 
     def routed(self, found: Mapping[Ref, Manifest]) -> Routed | None:
-        """Read what the objects say now, or nothing where that cannot be told."""
+        """
+        Read what the objects say now, or nothing where that cannot be told.
+
+        Where only some of several objects can be read, those speak, and are not uniform.
+        """
 
     def render(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Rendered:
         """
         Give the objects that say *wish*.
 
         Raises:
-            SpecError: an object is missing or cannot express the wish.
+            SpecError: no object can be rendered; where only some cannot, `Rendered.errors` says why.
 
         """
 

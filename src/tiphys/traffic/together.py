@@ -71,6 +71,8 @@ def render_all(
             rendered[router.name] = router.render(wish, found)
         except SpecError as error:
             errors.append(error)
+        else:
+            errors += rendered[router.name].errors
     return rendered, tuple(errors)
 
 

@@ -1,9 +1,12 @@
 """How is a wish written, and what is refused?"""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from routers import VIRTUAL_SERVICE, istio_rollout, router_for, virtual_service
 from tiphys.api.errors import SpecError
+from tiphys.api.meta import Manifest
 from tiphys.core.intent import (
     Backend,
     Feature,
@@ -111,3 +114,46 @@ def test_subsets_stand_for_services_only_with_a_destination_rule() -> None:
     by_subset = router_for(istio_rollout({"virtualService": {"name": "web"}, "destinationRule": RULE_BLOCK}))
 
     assert by_subset.supports - by_host.supports == {Feature.SUBSETS}
+
+
+def test_an_object_that_is_gone_does_not_hold_back_the_others() -> None:
+    router = router_for(istio_rollout({"virtualServices": [{"name": "web"}, {"name": "entrance.mesh"}]}))
+
+    rendered = router.render(wish(0), {VIRTUAL_SERVICE: virtual_service(SPLIT.replace("100", "80").replace("weight: 0", "weight: 20"))})
+
+    assert [item["weight"] for item in rendered.apply[VIRTUAL_SERVICE]["spec"]["http"][0]["route"]] == [100, 0]
+    assert [str(error) for error in rendered.errors] == [
+        'spec.strategy.canary.trafficRouting.istio.virtualServices.name: Invalid value: "entrance.mesh": '
+        "must name an existing VirtualService (VirtualService mesh/entrance)"
+    ]
+
+
+_entries = st.lists(
+    st.fixed_dictionaries(
+        {"route": st.just([{"destination": {"host": "stranger"}}])},
+        optional={
+            "name": st.sampled_from(["a", "b", "main"]),
+            "match": st.just([{"uri": {"prefix": "/"}}]),
+            "fault": st.dictionaries(st.text(max_size=3), st.none() | st.integers() | st.text(max_size=3), max_size=2),
+        },
+    ),
+    max_size=6,
+)
+
+
+@given(above=_entries, below=_entries, weights=st.lists(st.integers(0, 100), min_size=1, max_size=3))
+@settings(max_examples=50, deadline=None)
+def test_routes_of_others_keep_their_place_and_their_content(above: list[Manifest], below: list[Manifest], weights: list[int]) -> None:
+    router = router_for(istio_rollout({"virtualService": {"name": "web"}}))
+    start = virtual_service(SPLIT)
+    start["spec"]["http"] = [*above, *start["spec"]["http"], *below]
+    found = start
+
+    for weight in weights:
+        found = router.render(wish(weight, header_routes=(header(),)), {VIRTUAL_SERVICE: found}).apply[VIRTUAL_SERVICE]
+        own, *rest = found["spec"]["http"]
+        assert own["name"] == "first"
+        assert [*rest[: len(above)], *rest[len(above) + 1 :]] == [*above, *below]
+        assert [item["weight"] for item in rest[len(above)]["route"]] == [100 - weight, weight]
+
+    assert router.render(wish(0), {VIRTUAL_SERVICE: found}).apply[VIRTUAL_SERVICE] == start
