@@ -115,6 +115,8 @@ class ApiServer:
         if path.rstrip("/") in ("/api", "/apis"):
             return self._groups(request, core=path.startswith("/api") and not path.startswith("/apis"))
         if path.rstrip("/") == "/version":
+            if request.method not in ("GET", "HEAD"):
+                raise not_allowed()
             return _json(discovery.VERSION)
         if parts[0] in ("healthz", "livez", "readyz"):
             return web.Response(text="ok")

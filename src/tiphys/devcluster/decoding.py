@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.schema import text_of
@@ -46,27 +46,28 @@ def _decode(value: Json, shape: Shape, path: Path, owner: str, unknown: list[str
         if wanted is not None:
             raise _mistyped(value, wanted, path, owner, write)
     elif isinstance(value, dict):
-        owner = shape.go_name or owner
-        fields, other = shape.fields, shape.items
         if shape.go_name:
-            for key in [key for key, item in value.items() if item is None or key not in fields]:
-                if key not in fields:
-                    unknown.append(text_of((path, key)))
-                del value[key]
+            _drop_unknown(value, shape, path, unknown)
+        fields, other = shape.fields, shape.items
         for key, item in value.items():
             below = fields.get(key) or other
             if below is not None and below is not ANY:
-                _decode(item, below, (path, key), owner, unknown, write)
-    elif isinstance(value, list):
+                _decode(item, below, (path, key), shape.go_name or owner, unknown, write)
+    elif isinstance(value, list) and not shape.go_name:
         if shape.items is not None:
             for place, item in enumerate(value):
                 _decode(item, shape.items, (path, place), owner, unknown, write)
-        elif shape.go_name:
-            raise _mistyped(value, f"v1.{shape.go_name}", path, owner, write)
     elif shape.go_name:
         raise _mistyped(value, f"v1.{shape.go_name}", path, owner, write)
     elif shape.keys:
         raise _mistyped(value, f"[]v1.{shape.item.go_name}", path, owner, write)
+
+
+def _drop_unknown(value: dict[str, Any], shape: Shape, path: Path, unknown: list[str]) -> None:
+    for key in [key for key, item in value.items() if item is None or key not in shape.fields]:
+        if key not in shape.fields:
+            unknown.append(text_of((path, key)))
+        del value[key]
 
 
 def _mistyped(value: Json, wanted: str, path: Path, owner: str, write: Admission) -> StatusError:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tiphys.devcluster.history import Stored
     from tiphys.devcluster.http_media import Answer
     from tiphys.devcluster.http_paths import Target
+    from tiphys.devcluster.resources import ResourceType
     from tiphys.devcluster.rules import Admission
     from tiphys.devcluster.storage import Page, Store
     from tiphys.devcluster.wire import Json
@@ -32,6 +33,12 @@ _JSON_HEADERS = {"Content-Type": "application/json"}
 def not_allowed() -> StatusError:
     """Refuse a method that a path does not have (405)."""
     return StatusError(405, "the server does not allow this method on the requested resource", details={})
+
+
+def _not_supported(verb: str, resource: ResourceType) -> StatusError:
+    """Refuse a method that a custom resource does not have (405)."""
+    details = {"group": resource.group, "kind": resource.plural}
+    return StatusError(405, f'{verb} is not supported on resources of kind "{resource.qualified}"', details=details)
 
 
 def no_such_resource() -> StatusError:
@@ -204,7 +211,7 @@ class Objects:
     async def _delete(self, request: web.BaseRequest, target: Target, answer: Answer) -> web.StreamResponse:
         resource = target.resource
         if target.subresource:
-            raise not_allowed()
+            raise not_allowed() if resource.rules.strategic else _not_supported("delete", resource)
         options = http_options.delete_options(request.query, await _delete_body(request, target))
         if not target.name:
             return await self._delete_collection(request, target, answer, options)
