@@ -192,3 +192,23 @@ StringMatch: exact? prefix? regex?
 FieldRef: fieldPath!
 """
 """Types of the canary steps that the pod template does not have, beginning with `CanaryStep`."""
+
+INTEGER_FIELDS: Final = """
+activeDeadlineSeconds containerPort defaultMode deletionGracePeriodSeconds expirationSeconds failureThreshold fsGroup generation hostPort
+initialDelaySeconds lun maxExpirationSeconds maxSkew minDomains mode partition periodSeconds port priority runAsGroup runAsUser seconds
+successThreshold terminationGracePeriodSeconds timeoutSeconds tolerationSeconds weight
+"""
+"""Fields of the pod template that are integers, in whatever type they stand."""
+
+FLAG_FIELDS: Final = """
+allowPrivilegeEscalation automountServiceAccountToken chapAuthDiscovery chapAuthSession enableServiceLinks hostIPC hostNetwork hostPID
+hostProcess hostUsers optional privileged readOnly readOnlyRootFilesystem runAsNonRoot setHostnameAsFQDN shareProcessNamespace sslEnabled
+stdin stdinOnce tty
+"""
+"""Fields of the pod template that are true or false."""
+
+TEXT_LIST_FIELDS: Final = """
+accessModes add args command drop finalizers hostnames matchLabelKeys mismatchLabelKeys monitors nameservers namespaces portals searches
+targetWWNs wwids
+"""
+"""Fields of the pod template that are lists of texts."""

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
-from tiphys.api import quantities
+from tiphys.api import quantities, wireform
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import LabelSelector, Manifest
 from tiphys.api.podhash import canonical_template
+from tiphys.api.podtypes import type_problems
 from tiphys.api.syntax import DNS_LABEL_WANTED, annotation_problems, is_dns_label, label_problems
 
 FIELD: Final = "spec.template"
@@ -56,12 +57,11 @@ def _problems(template: bytes, selector: bytes) -> tuple[SpecError, ...]:
     if not template:
         return (SpecError(field=FIELD, found=None, wanted="a pod template, or workloadRef beside it"),)
     try:
-        body = msgspec.json.decode(canonical_template(template))
-        return tuple(_all_problems(body, msgspec.json.decode(selector, type=LabelSelector | None)))
+        wrong = tuple(type_problems(wireform.read(template, field=FIELD), wireform.POD_TEMPLATE, FIELD))
+        body = msgspec.json.decode(canonical_template(template)) if not wrong else {}
     except SpecError as error:
         return (error,)
-    except (TypeError, AttributeError, ValueError):
-        return (SpecError(field=FIELD, found=template[:80].decode(errors="replace"), wanted="must have the types of a pod template"),)
+    return wrong or tuple(_all_problems(body, msgspec.json.decode(selector, type=LabelSelector | None)))
 
 
 def _all_problems(body: Manifest, selector: LabelSelector | None) -> Iterator[SpecError]:

@@ -30,7 +30,14 @@ _DECODER: Final = msgspec.json.Decoder(float_hook=_Number)
 
 
 @dataclass(frozen=True, slots=True)
-class _Field:
+class Field:
+    """
+    One field of a type, as the table has it.
+
+    *type* is a type's name, a word for how to write the value, or empty; *many* is `[]` for a list, `{}` for a map of that type;
+    *nothing* is what is written where the value is missing, empty for an object built from its own rules.
+    """
+
     name: str
     always: bool
     unless_empty: bool
@@ -43,7 +50,7 @@ class _Field:
 class Form:
     """One way to write: the field table, and how quantities are spelled."""
 
-    types: Mapping[str, tuple[_Field, ...]]
+    types: Mapping[str, tuple[Field, ...]]
     spell: Callable[[str], str]
 
     def write(self, type_name: str, value: object, *, field: str) -> str:
@@ -68,7 +75,7 @@ class Form:
                 written.append(f'"{known.name}":{self._write_field(known, found, field=f"{field}.{known.name}")}')
         return "{" + ",".join(written) + "}"
 
-    def _write_field(self, known: _Field, found: Any, *, field: str) -> str:  # noqa: ANN401 - JSON of any type
+    def _write_field(self, known: Field, found: Any, *, field: str) -> str:  # noqa: ANN401 - JSON of any type
         if known.many == "[]":
             if not isinstance(found, list):
                 raise SpecError(field=field, found=_shown(found), wanted="must be a list")
@@ -79,7 +86,7 @@ class Form:
             return self._quantity(found, field=field)
         return compact(found) if known.type in _SCALARS else self.write(known.type, found, field=field)
 
-    def _write_map(self, known: _Field, found: Any, *, field: str) -> str:  # noqa: ANN401 - JSON of any type
+    def _write_map(self, known: Field, found: Any, *, field: str) -> str:  # noqa: ANN401 - JSON of any type
         if not isinstance(found, dict):
             raise SpecError(field=field, found=_shown(found), wanted="must be a map")
         parts = []
@@ -170,7 +177,7 @@ def _shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-def _table(source: str) -> dict[str, tuple[_Field, ...]]:
+def _table(source: str) -> dict[str, tuple[Field, ...]]:
     words: dict[str, list[str]] = {}
     for line in source.strip().splitlines():
         if line.startswith(" "):
@@ -181,8 +188,8 @@ def _table(source: str) -> dict[str, tuple[_Field, ...]]:
     return {name: tuple(_fields(words, name)) for name in words}
 
 
-def _fields(words: Mapping[str, list[str]], name: str) -> list[_Field]:
-    found: list[_Field] = []
+def _fields(words: Mapping[str, list[str]], name: str) -> list[Field]:
+    found: list[Field] = []
     for word in words[name]:
         if word.startswith("+"):
             found += _fields(words, word[1:])
@@ -191,11 +198,11 @@ def _fields(words: Mapping[str, list[str]], name: str) -> list[_Field]:
     return found
 
 
-def _field(word: str) -> _Field:
+def _field(word: str) -> Field:
     name = word.rstrip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0[]{}:=")
     rest, _, nothing = word[len(name) :].partition("=")
     type_name = rest.removeprefix(":").removesuffix("[]").removesuffix("{}")
     many = rest[-2:] if rest.endswith(("[]", "{}")) else ""
     if not nothing:
         nothing = "null" if many else {"": '""', "intstr": "0", "quantity": '"0"', "map": "null", "qmap": "null"}.get(type_name, "")
-    return _Field(name[:-1], name.endswith("!"), name.endswith("?"), type_name, many, nothing)
+    return Field(name[:-1], name.endswith("!"), name.endswith("?"), type_name, many, nothing)
