@@ -9,8 +9,12 @@ import yaml
 from tiphys.api import wireform
 from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
+from tiphys.api.podfields import POD_FIELDS
+from tiphys.api.podtypes import type_problems
 
 CRD = Path(__file__).parents[3].parent / "shared" / "crds" / "argoproj" / "rollout-crd.yaml"
+POD_TYPES = tuple(line.partition(":")[0] for line in POD_FIELDS.strip().splitlines() if not line.startswith(" "))
+SAMPLES: dict[str, tuple[object, object]] = {"integer": (1, "1"), "string": ("1", 1), "boolean": (True, 1)}
 
 
 def differences(schema: Manifest, type_name: str, path: str) -> Iterator[str]:
@@ -30,6 +34,13 @@ def differences(schema: Manifest, type_name: str, path: str) -> Iterator[str]:
             yield from differences(inner, field.type, f"{path}.{name}")
         elif inner.get("properties"):
             yield f"{path}.{name}: an object, and the table does not know its type"
+        elif type_name in POD_TYPES and not field.type and field.name != "values":
+            sample, wrong = SAMPLES[inner["type"]]
+            many = found["type"] == "array"
+            if list(type_problems({name: [sample] if many else sample}, type_name, path)):
+                yield f"{path}.{name}: is refused as {found['type']} of {inner['type']}"
+            if not list(type_problems({name: [wrong] if many else wrong}, type_name, path)):
+                yield f"{path}.{name}: takes what is no {inner['type']}"
 
 
 @pytest.mark.skipif(not CRD.is_file(), reason="the definitions of other controllers are not on this machine")
