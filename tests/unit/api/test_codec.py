@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import NOW, rollout
@@ -155,6 +155,7 @@ def merged(target: object, patch: object) -> object:
     return result
 
 
+@settings(deadline=None)
 @given(before=statuses, after=statuses)
 def test_a_patched_status_is_the_wanted_one(before: RolloutStatus, after: RolloutStatus) -> None:
     patched = merged({"status": plain(before)}, status_patch(before, after))

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tiphys.api.equality import same_template
@@ -174,6 +174,7 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int
     return [path, *(place for key, item in inner for place in places(item, (*path, key)))]
 
 
+@settings(deadline=None)
 @given(place=st.sampled_from(places(FULL)[1:]), value=JSON)
 def test_any_json_in_any_place_is_judged_and_never_raises(place: tuple[str | int, ...], value: object) -> None:
     there = copy.deepcopy(FULL)
