@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.kinds import ENDPOINT_SLICES, PODS, REPLICA_SETS, SERVICES
 from tiphys.devcluster.patching import PatchKind
 from tiphys.devcluster.proxies.envoy import Envoy
+from tiphys.devcluster.proxies.supervisor import ChildError
 from tiphys.devcluster.resources import ResourceType
 
 ISTIO = "networking.istio.io"
@@ -264,3 +267,15 @@ async def test_several_clusters_share_a_machine() -> None:
 
     work: list[Awaitable[str]] = [serve(version) for version in ("one", "two", "three")]
     assert await asyncio.gather(*work) == ["one", "two", "three"]
+
+
+async def test_an_envoy_that_is_gone_is_told() -> None:
+    async with DevCluster(definitions=foreign_definitions(ISTIO), envoy=Envoy()) as cluster:
+        await deploy(cluster, one=1)
+        os.kill(cluster.mesh.envoy.pid, signal.SIGKILL)
+        cluster.store.create(SERVICES, service("two", {"version": "one"}))
+
+        with pytest.raises(ChildError, match="envoy does not answer"):
+            await asyncio.wait_for(cluster.broken(), 20)
+        with pytest.raises(ChildError, match="envoy does not answer"):
+            await cluster.mesh.applied()

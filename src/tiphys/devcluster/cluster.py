@@ -56,6 +56,7 @@ class DevCluster:
         self._api = api(self.store) if api is not None else None
         self._feed: MeshFeed | None = None
         self._broken: asyncio.Future[None] | None = None
+        self._told: Exception | None = None
         if self._assembly.kubelet is not None:
             self._assembly.kubelet.drain_seconds = drain_seconds
 
@@ -97,15 +98,16 @@ class DevCluster:
     async def start(self) -> None:
         """Start everything; what was started already is stopped again if one part fails."""
         try:
+            self._broken = asyncio.get_running_loop().create_future()
             if self.envoy is not None:
                 await self.envoy.start()
                 self._feed = MeshFeed(self.engine, self.envoy, self.kinds)
                 self._assembly.served.tell(self._feed, KINDS.__contains__)
                 self._feed.start()
+                self._feed.when_broken(self._break)
                 if self._assembly.kubelet is not None:
                     self._assembly.kubelet.sends_to = self._feed.sends_to
             self.engine.start()
-            self._broken = asyncio.get_running_loop().create_future()
             self.engine.when_broken(self._break)
             if self._api is not None:
                 await self._api.start()
@@ -115,17 +117,21 @@ class DevCluster:
 
     async def broken(self) -> None:
         """
-        Wait for ever, or until a loop ends by a bug.
+        Wait for ever, or until a loop ends by a bug or Envoy is gone.
 
-        Raises: that bug.
+        Raises: that bug, or a ChildError.
         """
         if self._broken is not None:
-            await asyncio.shield(self._broken)
+            try:
+                await asyncio.shield(self._broken)
+            except Exception as error:
+                self._told = error
+                raise
 
     async def stop(self) -> None:
-        """Stop everything, the API server first; the first failure is raised when all is stopped."""
+        """Stop everything, the API server first; then the first failure is raised that `broken` has not raised already."""
         parts = [self._api, self._feed, self._assembly.engine, self._assembly.kubelet, self.envoy]
-        failures = []
+        failures: list[Exception] = []
         for part in parts:
             if part is not None:
                 try:
@@ -135,8 +141,9 @@ class DevCluster:
         self._addresses.close()
         if self._broken is not None and not self._broken.done():
             self._broken.cancel()
-        if failures:
-            raise failures[0]
+        untold = [error for error in failures if error is not self._told]
+        if untold:
+            raise untold[0]
 
     async def __aenter__(self) -> Self:
         """Start."""

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from errno import EADDRINUSE
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tiphys.devcluster.behaviour import Behaviour, behaviour_of, hash_of, ports_of, version_of
@@ -229,9 +230,9 @@ class Kubelet:
             await running.server.listen(running.address, ports)
         except OSError as error:
             listed = ", ".join(str(port) for port in ports)
-            running.problem = (
-                f"cannot listen on {running.address} port {listed}: {error.strerror}; wanted a free port that needs no privilege"
-            )
+            in_the_way = "a program that listens on this port of all addresses is in the way"
+            why = in_the_way if error.errno == EADDRINUSE else str(error.strerror)
+            running.problem = f"cannot listen on {running.address} port {listed}: {why}; wanted a free port that needs no privilege"
         running.listening = True
         if running.stopped:
             running.server.abort()

@@ -172,8 +172,14 @@ class Envoy:
     async def _ask(self, path: str, query: Mapping[str, str]) -> bytes:
         if self._session is None:
             raise ChildError("envoy is not running")
-        async with self._session.get(self._admin + path, params=dict(query)) as answer:
-            return await answer.read()
+        try:
+            async with self._session.get(self._admin + path, params=dict(query)) as answer:
+                return await answer.read()
+        except aiohttp.ClientError as error:
+            raise ChildError(f"envoy does not answer ({error}); the end of its log:\n{self._log_tail()}") from error
+
+    def _log_tail(self) -> str:
+        return self._child.tail() if self._child is not None else ""
 
     async def _listens(self) -> bool:
         root = self._root
@@ -182,14 +188,12 @@ class Envoy:
         self._admin = f"http://{(root / 'admin').read_text().strip()}"
         try:
             listeners = json.loads(await self._ask("/listeners", {"format": "json"})).get("listener_statuses", [])
-        except (aiohttp.ClientError, ValueError):
+            state = json.loads(await self._ask("/server_info", {})).get("state")
+        except (ChildError, ValueError):
             return False
         for each in listeners:
             self.port = int(each["local_address"]["socket_address"]["port_value"])
-        if not listeners:
-            return False
-        state = json.loads(await self._ask("/server_info", {})).get("state")
-        return bool(state == "LIVE")
+        return bool(listeners) and state == "LIVE"
 
     @property
     def _root(self) -> Path:
@@ -278,5 +282,5 @@ class Envoy:
 
     def _said(self) -> str:
         """Give what Envoy printed about it, without the backtraces."""
-        lines = self._child.tail().splitlines() if self._child else []
+        lines = self._log_tail().splitlines()
         return "\n".join(line for line in lines if "rejected" in line or "rror adding" in line or "nvalid" in line)

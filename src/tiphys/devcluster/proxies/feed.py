@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -45,6 +45,7 @@ class MeshFeed:
         self._done = asyncio.Condition()
         self._version = 0
         self._busy = False
+        self._ended: Exception | None = None
         self._task: asyncio.Task[None] | None = None
 
     def hears(self, event: Event, resource: ResourceType) -> Iterable[str]:
@@ -61,6 +62,16 @@ class MeshFeed:
     def start(self) -> None:
         """Begin to feed."""
         self._task = asyncio.create_task(self._feed(), name="devcluster mesh feed")
+
+    def when_broken(self, tell: Callable[[BaseException], None]) -> None:
+        """Call *tell* if the feed ends by itself: Envoy is gone."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                tell(error)
+
+        if self._task is not None:
+            self._task.add_done_callback(ended)
 
     async def stop(self) -> None:
         """
@@ -91,8 +102,8 @@ class MeshFeed:
         wanted = self._engine.store.version if version is None else int(version)
         async with self._done:
             while self.version < wanted:
-                if self._task is not None and self._task.done():
-                    self._task.result()
+                if self._ended is not None:
+                    raise self._ended
                 await self._done.wait()
         return next((each.at for each in self.history if each.version >= wanted), time.monotonic())
 
@@ -108,8 +119,11 @@ class MeshFeed:
             self._busy = True
             try:
                 await self._once()
-            finally:
                 self._busy = False
+            except Exception as error:
+                self._ended = error
+                raise
+            finally:
                 async with self._done:
                     self._done.notify_all()
 
