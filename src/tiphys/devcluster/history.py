@@ -23,6 +23,11 @@ KEPT_EVENTS = 20_000  # per kind; older ones are 410 Gone
 INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
+def ordered(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Give the same manifest with what says what it is in front, where people and `Stored.as_item` look for it."""
+    return {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": manifest["metadata"], **manifest}
+
+
 class Stored:
     """
     One state of one object, never changed again: *manifest* is shared by everybody and must not be touched.
@@ -47,6 +52,12 @@ class Stored:
         if self._encoded is None:
             self._encoded = _encode(self.manifest)
         return self._encoded
+
+    @property
+    def as_item(self) -> bytes:
+        """The object as JSON without apiVersion and kind, as lists of built-in kinds show it."""
+        head = _encode({"apiVersion": self.manifest["apiVersion"], "kind": self.manifest["kind"]})[:-1] + b","
+        return b"{" + self.encoded.removeprefix(head) if self.encoded.startswith(head) else self.encoded
 
     def copy(self) -> dict[str, Any]:
         """Give a manifest that the caller may change."""

@@ -121,13 +121,14 @@ class Objects:
             body = tables.table(resource, page.items, metadata, now=self.store.clock(), include=include)
             return _response(200, body, answer)
         if answer.shown_as:
-            items = [tables.partial(item) for item in page.items]
-            body = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": items}
+            shown = [tables.partial(item) for item in page.items]
+            body = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": shown}
             return _response(200, body, answer)
         if not resource.rules.strategic:
             metadata.setdefault("continue", "")
         head = {"kind": resource.list_kind or f"{resource.kind}List", "apiVersion": resource.api_version, "metadata": metadata}
-        raw = _encode(head)[:-1] + b',"items":[' + b",".join([item.encoded for item in page.items]) + b"]}"
+        items = [item.as_item for item in page.items] if resource.rules.strategic else [item.encoded for item in page.items]
+        raw = _encode(head)[:-1] + b',"items":[' + b",".join(items) + b"]}"
         return _raw(200, raw, answer)
 
     def _object(self, stored: Stored, target: Target, answer: Answer, *, status: int = 200, include: str = "") -> web.Response:

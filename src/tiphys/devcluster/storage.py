@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.devcluster import deleting, paging, selectors
 from tiphys.devcluster.errors import already_exists, not_found
-from tiphys.devcluster.history import ADDED, DELETED, MODIFIED, Change, Channel, Event, Stored, Subscription
+from tiphys.devcluster.history import ADDED, DELETED, MODIFIED, Change, Channel, Event, Stored, Subscription, ordered
 from tiphys.devcluster.kinds import NAMESPACES, install
 from tiphys.devcluster.patching import patched
 from tiphys.devcluster.resources import Registry, ResourceType
@@ -197,7 +197,7 @@ class Store:
         if there is not None:
             raise already_exists(resource, name, being_deleted="deletionTimestamp" in there.manifest["metadata"])
         if write.dry_run:
-            return Stored(manifest, self.version)
+            return Stored(ordered(manifest), self.version)
         return self._commit(resource, ADDED, manifest, None)
 
     def update(  # noqa: PLR0913 - the options of the API, all but two by keyword
@@ -441,7 +441,7 @@ class Store:
     def _commit(self, resource: ResourceType, change: str, manifest: Manifest, before: Stored | None) -> Stored:
         self.version += 1
         manifest["metadata"]["resourceVersion"] = str(self.version)
-        stored = Stored(manifest, self.version)
+        stored = Stored(ordered(manifest), self.version)
         self._objects.setdefault(resource.key, {}).setdefault(stored.namespace, {})[stored.name] = stored
         self._tell(resource, Change(change, stored, before))
         return stored
