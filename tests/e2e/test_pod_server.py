@@ -126,6 +126,26 @@ async def test_a_head_request_gets_no_body(pod: Pod) -> None:
     assert (await connection.ask(b"GET / HTTP/1.1\r\nHost: web\r\n\r\n"))[0] == 200
 
 
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"hello\r\n\r\n",
+        b"GET /\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        b"POST / HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n",
+    ],
+)
+async def test_what_is_no_http_is_refused_and_not_counted(pod: Pod, nonsense: bytes) -> None:
+    server = await pod.started()
+    connection = await pod.connection()
+
+    status, headers, _ = await connection.ask(nonsense)
+
+    assert (status, headers["connection"]) == (400, "close")
+    assert await connection.ended()
+    assert server.served.requests == 0
+
+
 async def test_mirrored_requests_and_looks_at_the_counts_are_not_requests(pod: Pod) -> None:
     await pod.started(status=500)
     connection = await pod.connection()

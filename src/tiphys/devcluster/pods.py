@@ -148,11 +148,16 @@ class Kubelet:
         self.store.delete(PODS, name, namespace=namespace, grace_seconds=0)
 
     def set_ready(self, namespace: str, name: str, *, ready: bool | None) -> None:
-        """Overrule a pod's readiness; None gives the decision back to the pod."""
+        """
+        Overrule a pod's readiness; None gives the decision back to the pod.
+
+        Raises: LookupError when no such pod runs (yet).
+        """
         running = self._running.get((namespace, name))
-        if running is not None:
-            running.wanted_ready = ready
-            self.mark(self, (namespace, name))
+        if running is None:
+            raise LookupError(f"pod {namespace}/{name}: does not run, wanted one that does")
+        running.wanted_ready = ready
+        self.mark(self, (namespace, name))
 
     def look_again(self) -> None:
         """Judge every pod anew: a rule given from outside has changed."""

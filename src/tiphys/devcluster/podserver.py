@@ -17,6 +17,7 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:[^\r\n]*chunked", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nconnection:[^\r\n]*close", re.IGNORECASE)
 _CONTINUE = re.compile(rb"\r\nexpect:[ \t]*100-continue", re.IGNORECASE)
 _SHADOW = re.compile(rb"\r\nhost:[ \t]*[^\r\n]*-shadow(?::\d+)?[ \t]*\r\n", re.IGNORECASE)
+_REQUEST_LINE = re.compile(rb"[A-Za-z]+ (\S+) HTTP/1\.[01]\r\n")
 _LARGEST_HEAD = 256 * 1024
 _REASONS = {200: b"OK", 400: b"Bad Request", 500: b"Internal Server Error", 503: b"Service Unavailable"}
 
@@ -149,7 +150,17 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
-        self._read_on()
+        try:
+            self._read_on()
+        except ValueError:
+            self._refuse()
+
+    def _refuse(self) -> None:
+        """Answer what is no HTTP, and end the connection: nobody knows where the next request would begin."""
+        if self._transport is not None:
+            self._transport.write(_head(400, 0) + b"connection: close\r\n\r\n")
+            self._transport.close()
+            self._transport = None
 
     def _read_on(self) -> None:
         while self._transport is not None and not self.busy:
@@ -190,7 +201,9 @@ class _Connection(asyncio.Protocol):
             line = self._buffer.find(b"\r\n")
             if line < 0:
                 return False
-            size = int(bytes(self._buffer[:line]).split(b";")[0] or b"0", 16)
+            size = int(bytes(self._buffer[:line]).split(b";")[0], 16)
+            if size < 0:
+                raise ValueError("a chunk's size is negative")
             if len(self._buffer) < line + 2 + size + 2:
                 return False
             del self._buffer[: line + 2 + size + 2]
@@ -200,10 +213,12 @@ class _Connection(asyncio.Protocol):
 
     def _reply(self, head: bytes) -> None:
         owner = self._owner
-        path = head.split(b" ", 2)[1] if head.count(b" ") >= 2 else b""
-        if path == COUNTS_PATH:
+        path = _REQUEST_LINE.match(head)
+        if path is None:
+            raise ValueError("no request line")
+        if path[1] == COUNTS_PATH:
             self._write(head, _head(200, 0, body := _counts(owner.served)), body)
-        elif path == ECHO_PATH:
+        elif path[1] == ECHO_PATH:
             self._write(head, _head(200, 0, body := head), body)
         elif owner.answer.latency > 0:
             self.busy = 1
