@@ -98,7 +98,7 @@ async def test_bodies_are_taken_by_length_and_in_chunks(pod: Pod) -> None:
     server = await pod.started()
     connection = await pod.connection()
 
-    sized = b"POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 11\r\n\r\nGET / HTTP/1"
+    sized = b"POST / HTTP/1.1\r\nHost: web\r\nContent-Length: 12\r\n\r\nGET / HTTP/1"
     chunked = b"POST / HTTP/1.1\r\nHost: web\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nGET /\r\n3;x=y\r\nabc\r\n0\r\n\r\n"
     assert (await connection.ask(sized))[0] == 200
     assert (await connection.ask(chunked))[0] == 200
