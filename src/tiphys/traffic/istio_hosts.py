@@ -77,7 +77,8 @@ class Sides:
         return isinstance(host, str) and bool(self.canary) and host.startswith(self.canary)
 
     def _by_subset(self, rule: IstioDestinationRule, subset: str, host: str) -> Side:
-        if subset in rule.additional_subset_names or not self._is_rule_host(host):
+        # additionalSubsetNames needs no look: whatever is neither of the two is left alone.
+        if not self._is_rule_host(host):
             return Side.FOREIGN
         if subset == rule.canary_subset_name:
             return Side.CANARY

@@ -280,6 +280,19 @@ def test_a_feature_that_a_router_lacks_is_refused_with_the_field_that_asks_for_i
     assert refused.wanted == f'the router "lesser" cannot do this: {feature}'
 
 
+def test_taking_a_header_route_away_needs_a_router_that_could_add_one() -> None:
+    subject = istio_rollout({"virtualService": {"name": "web"}}, steps=[{"setHeaderRoute": {"name": MANAGED[0]}}])
+    headers = (Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX)
+    lesser: Router = SETUPS["istio by subset"].router
+
+    refused = []
+    for feature in headers:
+        lesser = Lesser(lesser, feature)
+        refused.append([error.field for error in lacking(lesser, subject)])
+
+    assert refused == [[], [], ["spec.strategy.steps[0].setHeaderRoute"]]
+
+
 # --- several routers (S7) -------------------------------------------------------------------------------------------------------
 
 

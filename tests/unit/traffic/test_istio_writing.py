@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from routers import VIRTUAL_SERVICE, istio_rollout, router_for, virtual_service
+from routers import RULE, VIRTUAL_SERVICE, destination_rule, istio_rollout, router_for, virtual_service
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.core.intent import (
@@ -157,3 +157,81 @@ def test_routes_of_others_keep_their_place_and_their_content(above: list[Manifes
         assert [item["weight"] for item in rest[len(above)]["route"]] == [100 - weight, weight]
 
     assert router.render(wish(0), {VIRTUAL_SERVICE: found}).apply[VIRTUAL_SERVICE] == start
+
+
+def written_route(route: str, asked: TrafficIntent, **found_more: object) -> Manifest:
+    router = router_for(istio_rollout({"virtualService": {"name": "web"}}))
+    found = virtual_service(f"http: [{{route: {route}}}]")
+    found["metadata"] |= found_more
+    written: Manifest = router.render(asked, {VIRTUAL_SERVICE: found}).apply[VIRTUAL_SERVICE]
+    return written
+
+
+@pytest.mark.parametrize(
+    "theirs", ["weight: 0, destination: {host: exp-a}, headers: {}", "weight: 0, destination: {host: exp-a, port: {number: 80}}"]
+)
+def test_a_destination_that_has_more_than_we_write_is_not_our_experiment(theirs: str) -> None:
+    route = f"[{{destination: {{host: web-stable}}, weight: 100}}, {{destination: {{host: web-canary}}}}, {{{theirs}}}]"
+
+    written = written_route(route, wish(20), annotations={"tiphys.dev/routed-experiments": "exp-a"})
+
+    assert [item["destination"]["host"] for item in written["spec"]["http"][0]["route"]] == ["web-stable", "web-canary", "exp-a"]
+    assert "annotations" not in written["metadata"]
+
+
+def test_a_canary_without_a_port_is_reached_by_the_first_destinations_port() -> None:
+    route = "[{destination: {host: web-stable, port: {number: 8080}}, weight: 100}, {destination: {host: web-canary}, weight: 0}]"
+
+    written = written_route(route, wish(0, header_routes=(header(),)))
+
+    assert written["spec"]["http"][0]["route"] == [{"weight": 100, "destination": {"host": "web-canary", "port": {"number": 8080}}}]
+
+
+def test_a_subset_of_another_host_is_another_subset() -> None:
+    router = router_for(istio_rollout({"virtualService": {"name": "web"}, "destinationRule": RULE_BLOCK}))
+    theirs = "{destination: {host: other, subset: canary}, weight: 5}"
+    found = {
+        VIRTUAL_SERVICE: virtual_service(SUBSETS.replace("]}]", f", {theirs}]}}]").replace("100", "95")),
+        RULE: destination_rule("{host: web.default.svc.cluster.local, subsets: [{name: stable}, {name: canary}]}"),
+    }
+
+    written = router.render(wish(20), found).apply[VIRTUAL_SERVICE]
+
+    assert [item["weight"] for item in written["spec"]["http"][0]["route"]] == [75, 20, 5]
+
+
+def test_a_rule_that_says_it_already_stays_the_very_same() -> None:
+    router = router_for(istio_rollout({"virtualService": {"name": "web"}, "destinationRule": RULE_BLOCK}))
+    rule = destination_rule(
+        "{host: web, subsets: [{name: stable, labels: {rollouts-pod-template-hash: 55c4}}, {name: canary, labels: {}}]}"
+    )
+    rule["metadata"]["annotations"] = {"argo-rollouts.argoproj.io/managed-by-rollouts": "web"}
+    stable = Backend(role=Role.STABLE, service="web-stable", pod_hash="55c4", weight=100)
+
+    rendered = router.render(TrafficIntent(backends=(stable,)), {VIRTUAL_SERVICE: virtual_service(SUBSETS), RULE: rule})
+
+    assert rendered.apply[RULE] is rule
+
+
+@pytest.mark.parametrize(("stable", "other"), [("ping", "pong"), ("pong", "ping")])
+def test_without_a_canary_the_other_of_the_two_services_stands_for_it(stable: str, other: str) -> None:
+    ping_pong = {"pingService": "ping", "pongService": "pong"}
+    router = router_for(istio_rollout({"virtualService": {"name": "web"}}, canaryService="", stableService="", pingPong=ping_pong))
+    found = virtual_service("http: [{route: [{destination: {host: ping}, weight: 50}, {destination: {host: pong}, weight: 50}]}]")
+
+    rest = TrafficIntent(backends=(Backend(role=Role.STABLE, service=stable, weight=100),))
+    route = router.render(rest, {VIRTUAL_SERVICE: found}).apply[VIRTUAL_SERVICE]["spec"]["http"][0]["route"]
+
+    assert {item["destination"]["host"]: item["weight"] for item in route} == {stable: 100, other: 0}
+
+
+def test_a_mirror_of_somebody_else_under_a_managed_name_goes_with_a_warning() -> None:
+    router = router_for(istio_rollout({"virtualService": {"name": "web"}}))
+    theirs = "{name: first, match: [{}], route: [{destination: {host: elsewhere}}], mirror: {host: recorder}}"
+
+    rendered = router.render(wish(0), {VIRTUAL_SERVICE: virtual_service(f"http: [{theirs}, {{{BOTH}}}]")})
+
+    assert len(rendered.apply[VIRTUAL_SERVICE]["spec"]["http"]) == 1
+    assert rendered.warnings == (
+        'VirtualService default/web: managedRoutes claims the name of the http route "first", which Tiphys did not write: it is removed',
+    )
