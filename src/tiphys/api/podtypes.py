@@ -5,7 +5,7 @@ from typing import Final
 
 from tiphys.api.errors import SpecError
 from tiphys.api.podfields import FLAG_FIELDS, INTEGER_FIELDS, TEXT_LIST_FIELDS
-from tiphys.api.wireform import Field, compact, since_1_9
+from tiphys.api.wireform import Field, NumberText, compact, since_1_9
 
 _INTEGERS: Final = frozenset(INTEGER_FIELDS.split())
 _FLAGS: Final = frozenset(FLAG_FIELDS.split())
@@ -30,7 +30,7 @@ def type_problems(value: object, type_name: str, field: str) -> Iterator[SpecErr
                 yield _wrong(found, here, "must be a list")
                 continue
             for at, item in enumerate(found):
-                yield from type_problems({} if item is None else item, known.type, f"{here}[{at}]")
+                yield from type_problems(item, known.type, f"{here}[{at}]")
         else:
             yield from _one_problems(known, found, here)
 
@@ -44,7 +44,7 @@ def _one_problems(known: Field, found: object, field: str) -> Iterator[SpecError
                 for key, text in found.items():
                     yield from _scalar_problems(text, str, f"{field}.{key}")
         case "intstr":
-            if isinstance(found, bool) or not isinstance(found, int | str):
+            if isinstance(found, bool | NumberText) or not isinstance(found, int | str):
                 yield _wrong(found, field, "must be an integer or text")
         case "":
             yield from _plain_problems(known.name, found, field)
@@ -68,7 +68,7 @@ def _plain_problems(name: str, found: object, field: str) -> Iterator[SpecError]
 
 
 def _scalar_problems(found: object, wanted: type[int] | type[bool] | type[str], field: str) -> Iterator[SpecError]:
-    if not isinstance(found, wanted) or isinstance(found, bool) != (wanted is bool):
+    if not isinstance(found, wanted) or isinstance(found, NumberText) or isinstance(found, bool) != (wanted is bool):
         yield _wrong(found, field, _WANTED[wanted])
 
 

@@ -20,13 +20,13 @@ _UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
 _SCALARS: Final = {"", "quantity", "intstr", "map", "qmap"}
 
 
-class _Number(str):
+class NumberText(str):
     """A number with a fraction or an exponent, as it stood in the JSON text."""
 
     __slots__ = ()
 
 
-_DECODER: Final = msgspec.json.Decoder(float_hook=_Number)
+_DECODER: Final = msgspec.json.Decoder(float_hook=NumberText)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def read(body: bytes, *, field: str) -> Any:  # noqa: ANN401 - JSON of any type
 def compact(value: object) -> str:
     """Write any JSON *value* without spaces, keys sorted."""
     match value:
-        case _Number():
+        case NumberText():
             return str(value)
         case str():
             return _text(value)

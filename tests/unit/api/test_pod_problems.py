@@ -130,6 +130,8 @@ def test_a_good_template_has_no_problems(template: bytes) -> None:
             pod({"ports": [{"containerPort": 80.5}]}),
             'spec.template.spec.containers[0].ports[0].containerPort: Invalid value: "80.5": must be an integer',
         ),
+        (pod({"image": 1.5}), 'spec.template.spec.containers[0].image: Invalid value: "1.5": must be text'),
+        (pod(initContainers=[None]), 'spec.template.spec.initContainers[0]: Invalid value: "null": must be an object'),
         (pod({"args": ["-v", 3]}), 'spec.template.spec.containers[0].args[1]: Invalid value: "3": must be text'),
         (pod({"tty": "yes"}), 'spec.template.spec.containers[0].tty: Invalid value: "yes": must be true or false'),
         (pod({"command": "run"}), 'spec.template.spec.containers[0].command: Invalid value: "run": must be a list'),
