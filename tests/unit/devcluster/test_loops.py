@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from devcluster_objects import Manifest, replica_set, service
+from tiphys.devcluster.disruption import evict
 from tiphys.devcluster.endpoints import SLICE_SIZE
-from tiphys.devcluster.kinds import CONFIG_MAPS, ENDPOINT_SLICES, NAMESPACES, PODS, REPLICA_SETS, SERVICES
+from tiphys.devcluster.errors import StatusError
+from tiphys.devcluster.kinds import CONFIG_MAPS, ENDPOINT_SLICES, NAMESPACES, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, SERVICES
 from tiphys.devcluster.patching import PatchKind
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.virtual import NotSettledError, VirtualCluster
@@ -424,3 +426,50 @@ def test_a_namespace_takes_everything_in_it_along() -> None:
     assert cluster.pods(namespace="shop") == []
     assert cluster.store.scan(REPLICA_SETS, namespace="shop") == []
     assert cluster.store.read(NAMESPACES, "shop") is None
+
+
+# -- disruption budgets ------------------------------------------------------------------------------------------------------
+
+
+def budget(cluster: VirtualCluster, **spec: int | str) -> None:
+    selector = {"selector": {"matchLabels": {"app": "web"}}}
+    cluster.store.create(POD_DISRUPTION_BUDGETS, {"metadata": {"name": "pdb"}, "spec": selector | spec}, namespace="default")
+    cluster.settle()
+
+
+@pytest.mark.parametrize(
+    ("spec", "allowed"),
+    [
+        ({"minAvailable": 3}, 1),
+        ({"minAvailable": "50%"}, 2),
+        ({"maxUnavailable": 1}, 1),
+        ({"maxUnavailable": "30%"}, 2),
+        ({"minAvailable": 9}, 0),
+    ],
+)
+def test_a_budget_counts_how_many_pods_may_go(spec: dict[str, int | str], allowed: int) -> None:
+    cluster = VirtualCluster()
+    cluster.store.create(REPLICA_SETS, replica_set(replicas=4))
+
+    budget(cluster, **spec)
+
+    found = cluster.store.get(POD_DISRUPTION_BUDGETS, "pdb", namespace="default")["status"]
+    assert (found["disruptionsAllowed"], found["currentHealthy"], found["expectedPods"]) == (allowed, 4, 4)
+
+
+def test_an_eviction_keeps_to_the_budget() -> None:
+    cluster = VirtualCluster(ready_after=1)
+    cluster.store.create(REPLICA_SETS, replica_set(replicas=2))
+    budget(cluster, minAvailable=1)
+    first, second = names(cluster)
+
+    evict(cluster.store, first, namespace="default")
+    with pytest.raises(StatusError, match="disruption budget") as refused:
+        evict(cluster.store, second, namespace="default")
+    cluster.settle()
+    evict(cluster.store, second, namespace="default")
+    cluster.settle()
+
+    assert refused.value.code == 429
+    assert not {first, second} & set(names(cluster))
+    assert len(names(cluster)) == 2
