@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from tiphys.devcluster import http_media, http_options, tables
+from tiphys.devcluster.disruption import evict
 from tiphys.devcluster.errors import StatusError, bad_request, details_of, not_found
 from tiphys.devcluster.http_watch import Watch
 from tiphys.devcluster.patching import APPLY, PatchKind, unsupported_media_type
@@ -81,7 +82,7 @@ class Objects:
     async def _get(self, request: web.BaseRequest, target: Target, answer: Answer) -> web.StreamResponse:
         query = request.query
         if target.name and not target.watches:
-            if target.subresource == "finalize":
+            if target.subresource in ("finalize", "eviction"):
                 raise not_allowed()
             stored = self.store.fetch(target.resource, target.name, namespace=target.namespace or "", subresource=target.subresource)
             return self._object(stored, target, answer, include=query.get("includeObject", ""))
@@ -145,6 +146,8 @@ class Objects:
     async def _create(self, request: web.BaseRequest, target: Target, answer: Answer) -> web.StreamResponse:
         resource = target.resource
         custom = not resource.rules.strategic
+        if target.subresource == "eviction":
+            return await self._evict(request, target, answer)
         if (target.name and not custom) or target.subresource:
             raise not_allowed()
         body, write = await self._written(request, target, "CreateOptions")
@@ -153,6 +156,21 @@ class Objects:
         with _warning(write):
             stored = self.store.insert(body, write, namespace=target.namespace or "")
         return _warned(self._object(stored, target, answer, status=201), write)
+
+    async def _evict(self, request: web.BaseRequest, target: Target, answer: Answer) -> web.StreamResponse:
+        body = http_media.decoded(await _body(request), _media(request), target.resource)
+        if ((body.get("metadata") or {}).get("name") or target.name) != target.name:
+            raise bad_request("name in URL does not match name in Eviction object")
+        options = http_options.delete_options(request.query, body.get("deleteOptions") or {})
+        evict(
+            self.store,
+            target.name,
+            namespace=target.namespace or "",
+            grace_seconds=options.grace_seconds,
+            preconditions=options.preconditions,
+            dry_run=options.dry_run,
+        )
+        return _response(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, answer)
 
     async def _update(self, request: web.BaseRequest, target: Target, answer: Answer) -> web.StreamResponse:
         if not target.name:

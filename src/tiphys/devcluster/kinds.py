@@ -60,7 +60,7 @@ NAMESPACES = _of(
     verbs=_NO_COLLECTION,
 )
 NODES = _of("v1", "nodes", "Node", node_rules(), "no", namespaced=False, subresources=_STATUS)
-PODS = _of("v1", "pods", "Pod", PodRules(), "po", categories=_ALL, subresources=_STATUS)
+PODS = _of("v1", "pods", "Pod", PodRules(), "po", categories=_ALL, subresources=_STATUS | {"eviction"})
 SERVICES = _of("v1", "services", "Service", ServiceRules(), "svc", categories=_ALL, subresources=_STATUS)
 ENDPOINTS = _of("v1", "endpoints", "Endpoints", EndpointsRules(), "ep")
 EVENTS = _of("v1", "events", "Event", EventRules(), "ev")
