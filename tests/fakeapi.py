@@ -75,10 +75,10 @@ class FakeApi:
         self,
         resource: Resource,
         name: str,
-        patch: Any,
+        patch: Any,  # noqa: ANN401 - any JSON
         *,
         namespace: str | None = None,
-        kind: PatchKind = PatchKind.MERGE,  # noqa: ANN401 - any JSON
+        kind: PatchKind = PatchKind.MERGE,
     ) -> Manifest:
         found = copy.deepcopy(self._find(resource, name, namespace))
         self.writes.append(("patch", f"{resource}/{name}", patch))
@@ -99,9 +99,9 @@ class FakeApi:
         resource: Resource,
         name: str,
         subresource: str,
-        patch: Any,
+        patch: Any,  # noqa: ANN401 - any JSON
         *,
-        namespace: str | None = None,  # noqa: ANN401 - any JSON
+        namespace: str | None = None,
     ) -> Manifest:
         found = self._find(resource, name, namespace)
         if not self._status:

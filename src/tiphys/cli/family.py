@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
 
+from tiphys.api.analysis import AnalysisRun
+from tiphys.api.experiment import Experiment
 from tiphys.api.meta import ObjectMeta, Wire
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import ContainerStatus, PodStatus, ReplicaSet
@@ -54,54 +55,6 @@ class ShownTemplate(Wire, frozen=True):
     spec: ShownPodSpec = ShownPodSpec()
 
 
-class Measurement(Wire, frozen=True):
-    """One reading of a metric; those of jobs name the job."""
-
-    phase: str = ""
-    started_at: datetime | None = None
-    metadata: dict[str, str] = {}  # noqa: RUF012 - msgspec gives each instance its own copy
-
-
-class MetricResult(Wire, frozen=True):
-    """What came of one metric."""
-
-    name: str = ""
-    measurements: tuple[Measurement, ...] = ()
-    successful: int = 0
-    failed: int = 0
-    inconclusive: int = 0
-    error: int = 0
-
-
-class ShownRunStatus(Wire, frozen=True):
-    """How an AnalysisRun is."""
-
-    phase: str = ""
-    message: str = ""
-    metric_results: tuple[MetricResult, ...] = ()
-
-
-class ShownRun(Wire, frozen=True):
-    """An AnalysisRun as people see it."""
-
-    metadata: ObjectMeta = ObjectMeta()
-    status: ShownRunStatus = ShownRunStatus()
-
-
-class ShownExperimentStatus(Wire, frozen=True):
-    """How an Experiment is."""
-
-    phase: str = ""
-    message: str = ""
-
-
-class ShownExperiment(Wire, frozen=True):
-    """An Experiment as people see it."""
-
-    metadata: ObjectMeta = ObjectMeta()
-    status: ShownExperimentStatus = ShownExperimentStatus()
-
-
 class Object(Protocol):
     """Anything with metadata."""
 
@@ -124,8 +77,8 @@ class Family:
     rollout: Rollout
     replica_sets: Sequence[ReplicaSet] = ()
     pods: Sequence[ShownPod] = ()
-    experiments: Sequence[ShownExperiment] = ()
-    analysis_runs: Sequence[ShownRun] = ()
+    experiments: Sequence[Experiment] = ()
+    analysis_runs: Sequence[AnalysisRun] = ()
 
 
 def owned(objects: Iterable[T], owner: Object) -> list[T]:

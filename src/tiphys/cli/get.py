@@ -8,9 +8,9 @@ from typing import Final
 
 import click
 
-from tiphys.cli.live import families, read_family, within
 from tiphys.cli.options import Group, name_argument, no_color_option
 from tiphys.cli.patches import RefusedError
+from tiphys.cli.reading import read_family
 from tiphys.cli.session import in_session
 from tiphys.cli.tree import tree
 from tiphys.kube.client import Client
@@ -41,6 +41,8 @@ def rollout(name: str, *, watch: bool, timeout_seconds: float, no_color: bool) -
         click.echo(tree(await read_family(client, name), datetime.now(UTC), colour=colour), nl=False, color=colour)
 
     async def redraw(client: Client) -> None:
+        from tiphys.cli.live import within  # noqa: PLC0415 - only watching needs it
+
         await within(timeout_seconds or None, lambda: draw_for_ever(client, name, colour=colour))
 
     in_session(click.get_current_context(), redraw if watch else show)
@@ -54,6 +56,8 @@ async def draw_for_ever(client: Client, name: str, *, colour: bool) -> None:
         RefusedError: the rollout was deleted.
 
     """
+    from tiphys.cli.live import families  # noqa: PLC0415 - only watching needs it
+
     async with aclosing(families(client, name)) as seen:
         async for family in seen:
             if family is None:

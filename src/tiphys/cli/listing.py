@@ -7,7 +7,6 @@ import click
 
 from tiphys.api.rollout import Rollout
 from tiphys.cli.kinds import ROLLOUTS
-from tiphys.cli.live import following
 from tiphys.cli.options import Group, rollout_names
 from tiphys.cli.rows import Layout, Row, layout, row
 from tiphys.cli.session import Api, in_session
@@ -77,6 +76,8 @@ def list_rollouts(*, name: str, all_namespaces: bool, watch: bool, timestamps: b
             click.echo("No resources found.", err=True)
 
     async def for_ever(client: Client) -> None:
+        from tiphys.cli.live import following  # noqa: PLC0415 - only watching needs it
+
         namespace = None if all_namespaces else client.namespace
         await once(client)
         async with following(client, [(ROLLOUTS, Rollout)], namespace=namespace) as seen:

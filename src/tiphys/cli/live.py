@@ -3,19 +3,21 @@
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
+import click
+
+from tiphys.api.analysis import AnalysisRun
+from tiphys.api.experiment import Experiment
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import ReplicaSet
-from tiphys.cli.family import Family, ShownExperiment, ShownPod, ShownRun
+from tiphys.cli.family import Family, ShownPod
 from tiphys.cli.kinds import ANALYSIS_RUNS, EXPERIMENTS, REPLICA_SETS, ROLLOUTS
-from tiphys.cli.session import Api
+from tiphys.cli.options import chosen
+from tiphys.controller.logs import configure_logs
 from tiphys.kube.client import Client
-from tiphys.kube.errors import ForbiddenError, NotFoundError
 from tiphys.kube.informer import Informer
 from tiphys.kube.resources import PODS, Resource
-
-T = TypeVar("T")
 
 REDRAW_SECONDS: Final = 1.0
 """A view is drawn at least so often, because ages grow."""
@@ -23,38 +25,14 @@ PAUSE_SECONDS: Final = 0.2
 """A view is not drawn more often than this."""
 
 
-async def read_family(api: Api, name: str) -> Family:
-    """
-    Read a rollout and everything around it once.
-
-    Raises:
-        NotFoundError: there is no such rollout.
-
-    """
-    namespace = api.namespace
-    rollout = await api.get(ROLLOUTS, name, namespace=namespace, into=Rollout)
-    replica_sets, pods, experiments, runs = await asyncio.gather(
-        api.list(REPLICA_SETS, namespace=namespace, into=ReplicaSet),
-        api.list(PODS, namespace=namespace, into=ShownPod),
-        _optional(api, EXPERIMENTS, ShownExperiment),
-        _optional(api, ANALYSIS_RUNS, ShownRun),
-    )
-    return Family(rollout=rollout, replica_sets=replica_sets, pods=pods, experiments=experiments, analysis_runs=runs)
-
-
-async def _optional(api: Api, resource: Resource, into: type[T]) -> Sequence[T]:
-    """Read a kind that a cluster may lack, or that we may not see."""
-    try:
-        return await api.list(resource, namespace=api.namespace, into=into)
-    except (NotFoundError, ForbiddenError):
-        return ()
-
-
 @asynccontextmanager
 async def following(
     client: Client, resources: Sequence[tuple[Resource, type[Any]]], *, namespace: str | None, name: str = ""
 ) -> AsyncIterator["Followed"]:
     """Follow collections in *namespace* (or everywhere), and of the first only the object called *name* if one is given."""
+    ctx = click.get_current_context(silent=True)
+    level = chosen(ctx).get("loglevel", "warn") if ctx is not None else "warn"
+    configure_logs(level=level, form="text", quiet=lambda: False)
     async with AsyncExitStack() as stack:
         informers: list[Informer[Any]] = []
         for position, (resource, into) in enumerate(resources):
@@ -108,8 +86,8 @@ async def families(client: Client, name: str) -> AsyncGenerator[Family | None, N
         (ROLLOUTS, Rollout),
         (REPLICA_SETS, ReplicaSet),
         (PODS, ShownPod),
-        (EXPERIMENTS, ShownExperiment),
-        (ANALYSIS_RUNS, ShownRun),
+        (EXPERIMENTS, Experiment),
+        (ANALYSIS_RUNS, AnalysisRun),
     ]
     async with following(client, kinds, namespace=namespace, name=name) as seen:
         while True:

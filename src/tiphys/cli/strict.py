@@ -14,9 +14,11 @@ import msgspec
 from msgspec import inspect
 
 from tiphys.api import wireform
+from tiphys.api.analysis import AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate
 from tiphys.api.errors import SpecError
+from tiphys.api.experiment import Experiment
 from tiphys.api.meta import ObjectMeta
-from tiphys.api.rollout import Rollout, RolloutSpec
+from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import Service, ServicePort, ServiceSpec
 
 _LONGEST_SHOWN: Final = 80
@@ -38,6 +40,10 @@ _ALSO: Final[Mapping[type, frozenset[str]]] = {
 
 KINDS: Final[Mapping[tuple[str, str], type[msgspec.Struct]]] = {
     ("argoproj.io/v1alpha1", "Rollout"): Rollout,
+    ("argoproj.io/v1alpha1", "AnalysisTemplate"): AnalysisTemplate,
+    ("argoproj.io/v1alpha1", "ClusterAnalysisTemplate"): ClusterAnalysisTemplate,
+    ("argoproj.io/v1alpha1", "AnalysisRun"): AnalysisRun,
+    ("argoproj.io/v1alpha1", "Experiment"): Experiment,
     ("v1", "Service"): Service,
 }
 """The kinds whose fields we know, by apiVersion and kind."""
@@ -65,7 +71,7 @@ def _struct(value: object, kind: type[msgspec.Struct], at: str) -> Iterator[Misf
     fields = _fields(kind)
     for key, item in value.items():
         here = f"{at}.{key}" if at else key
-        if kind is RolloutSpec and key == "template":
+        if key == "template" and isinstance(fields.get(key), inspect.RawType):
             yield from _pod(item, wireform.POD_TEMPLATE, here)
         elif key in fields:
             yield from _value(item, fields[key], here)

@@ -7,9 +7,11 @@ from itertools import chain
 from typing import Final
 
 from tiphys.api import names
+from tiphys.api.analysis import AnalysisRun, AnalysisRunStatus
+from tiphys.api.experiment import Experiment
 from tiphys.api.workloads import ReplicaSet
 from tiphys.cli import icons, standing
-from tiphys.cli.family import Family, Object, ShownExperiment, ShownPod, ShownRun, owned
+from tiphys.cli.family import Family, Object, ShownPod, owned
 from tiphys.cli.pods import pod_status, ready_count, restarts
 from tiphys.cli.roles import actual_weight, delay, replica_set_status, roles, tagged_images
 from tiphys.cli.text import Cell, Cells, age, cells, painted, table
@@ -142,7 +144,7 @@ def _pod(pod: ShownPod, now: datetime) -> _Row:
     )
 
 
-def _experiment(experiment: ShownExperiment, family: Family, now: datetime) -> _Row:
+def _experiment(experiment: Experiment, family: Family, now: datetime) -> _Row:
     phase = experiment.status.phase
     replica_sets = sorted(owned(family.replica_sets, experiment), key=lambda found: (-_revision(found), found.metadata.name))
     return _Row(
@@ -158,8 +160,9 @@ def _experiment(experiment: ShownExperiment, family: Family, now: datetime) -> _
     )
 
 
-def _run(run: ShownRun, now: datetime) -> _Row:
-    phase, results = run.status.phase, run.status.metric_results
+def _run(run: AnalysisRun, now: datetime) -> _Row:
+    status = run.status or AnalysisRunStatus()
+    phase, results = status.phase, status.metric_results
     counts = (
         (icons.GOOD, sum(result.successful for result in results)),
         (icons.BAD, sum(result.failed for result in results)),
@@ -177,8 +180,8 @@ def _run(run: ShownRun, now: datetime) -> _Row:
     )
 
 
-def _jobs(run: ShownRun, now: datetime) -> list[_Row]:
-    measured = chain.from_iterable(result.measurements for result in run.status.metric_results)
+def _jobs(run: AnalysisRun, now: datetime) -> list[_Row]:
+    measured = chain.from_iterable(result.measurements for result in (run.status or AnalysisRunStatus()).metric_results)
     return [
         _Row(
             icon=icons.JOB,
@@ -195,13 +198,13 @@ def _jobs(run: ShownRun, now: datetime) -> list[_Row]:
 # Order and layout
 
 
-def _runs_in_order(runs: Iterable[ShownRun]) -> list[ShownRun]:
+def _runs_in_order(runs: Iterable[AnalysisRun]) -> list[AnalysisRun]:
     """Sort by revision (high first), then age (old first), then name (last first)."""
     by_name = sorted(runs, key=lambda run: run.metadata.name, reverse=True)
     return sorted(by_name, key=lambda run: (-_revision(run), _born(run)))
 
 
-def _oldest(experiment: ShownExperiment) -> tuple[datetime, str]:
+def _oldest(experiment: Experiment) -> tuple[datetime, str]:
     return (_born(experiment), experiment.metadata.name)
 
 

@@ -8,7 +8,6 @@ import click
 
 from tiphys.api.rollout import Rollout
 from tiphys.api.words import Phase
-from tiphys.cli import live
 from tiphys.cli.kinds import ROLLOUTS
 from tiphys.cli.options import Connected, name_argument
 from tiphys.cli.patches import RefusedError
@@ -66,6 +65,8 @@ def status(name: str, *, watch: bool, timeout: str) -> int:
     seconds = duration(timeout, option="--timeout")
 
     async def wait(client: Client) -> bool:
+        from tiphys.cli import live  # noqa: PLC0415 - only watching needs it
+
         async def tell() -> None:
             async with aclosing(live.rollouts(client, name)) as changes:
                 await tell_until_done(changes, name)

@@ -4,11 +4,13 @@ import msgspec
 import pytest
 
 from goldens import Case, Golden, cases
+from tiphys.api.analysis import AnalysisRun
+from tiphys.api.experiment import Experiment
 from tiphys.api.meta import read_time
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import ReplicaSet
 from tiphys.cli.checks import check
-from tiphys.cli.family import Family, ShownExperiment, ShownPod, ShownRun
+from tiphys.cli.family import Family, ShownPod
 from tiphys.cli.manifests import read_text
 from tiphys.cli.tree import tree
 
@@ -22,8 +24,8 @@ def test_a_rollout_is_drawn_with_everything_that_belongs_to_it(case: Case, golde
         rollout=msgspec.json.decode(msgspec.json.encode(given["rollout"]), type=Rollout),
         replica_sets=msgspec.json.decode(msgspec.json.encode(given.get("replicaSets", [])), type=list[ReplicaSet]),
         pods=msgspec.convert(given.get("pods", []), list[ShownPod]),
-        experiments=msgspec.convert(given.get("experiments", []), list[ShownExperiment]),
-        analysis_runs=msgspec.convert(given.get("analysisRuns", []), list[ShownRun]),
+        experiments=msgspec.convert(given.get("experiments", []), list[Experiment]),
+        analysis_runs=msgspec.convert(given.get("analysisRuns", []), list[AnalysisRun]),
     )
 
     drawn = tree(family, now, colour=given.get("colour", False))

@@ -108,3 +108,11 @@ def test_the_commands_are_completed_without_importing_them() -> None:
     ctx = root.make_context("tiphys", [], resilient_parsing=True)
 
     assert [item.value for item in root.shell_complete(ctx, "re")] == ["retry", "resume", "restart"]
+
+
+@pytest.mark.parametrize("command", [["abort"], ["nonsense"], ["get", "rollout"], ["set", "image", "web", "web"], ["list", "ro", "--such"]])
+def test_wrong_arguments_show_the_usage_and_end_with_status_2(command: list[str]) -> None:
+    done = CliRunner().invoke(root, command, obj={})
+
+    assert done.exit_code == 2
+    assert done.stderr.startswith("Usage: tiphys ")
