@@ -319,7 +319,15 @@ def budget_rules() -> SpecRules:
     """Give the admission of PodDisruptionBudgets."""
     status = always(struct("PodDisruptionBudgetStatus", _BUDGET_STATUS, conditions=CONDITIONS))
     spec = always(struct("PodDisruptionBudgetSpec", "minAvailable selector maxUnavailable unhealthyPodEvictionPolicy:s"))
-    return SpecRules(struct("PodDisruptionBudget", "", metadata=METADATA, spec=spec, status=status), status_apart=True)
+    return _BudgetRules(struct("PodDisruptionBudget", "", metadata=METADATA, spec=spec, status=status), status_apart=True)
+
+
+class _BudgetRules(SpecRules):
+    def complete(self, manifest: Manifest, write: Admission) -> None:
+        """Begin with nothing counted."""
+        del write
+        zeros = dict.fromkeys(("disruptionsAllowed", "currentHealthy", "desiredHealthy", "expectedPods"), 0)
+        manifest["status"] = zeros | (manifest.get("status") or {})
 
 
 _BUDGET_STATUS = "observedGeneration:l disruptedPods disruptionsAllowed:i currentHealthy:i desiredHealthy:i expectedPods:i"
