@@ -4,8 +4,8 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from world import CANARY_SERVICE, STABLE_SERVICE, World, istio, world
 
+from settling.world import CANARY_SERVICE, STABLE_SERVICE, World, istio, world
 from tiphys.api.rollout import (
     CanaryStrategy,
     HeaderRoutingMatch,

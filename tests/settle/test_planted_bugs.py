@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
-from test_random import assert_rest
-from world import CANARY_SERVICE, World, istio, world
 
+from settling.rest import assert_rest
+from settling.world import CANARY_SERVICE, World, istio, world
 from tiphys.api.rollout import CanaryStrategy, Pause, Step
 from tiphys.core.actions import Plan, RouteTraffic, SwitchService
 from tiphys.core.decide import decide

@@ -1,0 +1,1 @@
+"""A toy cluster for settle tests, and what must hold at rest."""
