@@ -105,6 +105,21 @@ def server_of(kubeconfig: Path) -> str:
     return found
 
 
+async def test_an_evicted_pod_is_replaced(running: Running, tmp_path: Path) -> None:
+    await kubectl(tmp_path, "wait", "--for=condition=Ready", "pod", "--all", "--timeout=30s")
+    victim = (await kubectl(tmp_path, "get", "pods", "-l", "version=v2", "-o", "name")).split()[0].removeprefix("pod/")
+    eviction = tmp_path / "eviction.yaml"
+    eviction.write_text(f'{{"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {{"name": "{victim}", "namespace": "default"}}}}')
+
+    await kubectl(tmp_path, "create", "--raw", f"/api/v1/namespaces/default/pods/{victim}/eviction", "-f", str(eviction))
+    await kubectl(tmp_path, "wait", "--for=delete", f"pod/{victim}", "--timeout=30s")
+    await kubectl(tmp_path, "wait", "--for=condition=Ready", "pod", "-l", "version=v2", "--timeout=30s")
+
+    (left,) = (await kubectl(tmp_path, "get", "pods", "-l", "version=v2", "-o", "name")).split()
+    assert left != f"pod/{victim}"
+    assert await running.end(signal.SIGTERM) == 0
+
+
 async def test_sigterm_ends_it_and_takes_the_kubeconfig_of_its_own_along() -> None:
     started = await Running.with_arguments("--no-envoy")
     await started.line("Ready")
