@@ -13,13 +13,16 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from tiphys.devcluster.errors import StatusError
-from tiphys.devcluster.history import ADDED, Event, Subscription
+from tiphys.devcluster.history import ADDED, DELETED, Event, Stored, Subscription
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.storage import Store
 
 Key = TypeVar("Key", bound=Hashable)
 Kind = tuple[str, str]
 """Group and plural: all versions of a kind are one kind here."""
+
+_STEPS_AT_ONCE = 16
+"""Steps of the real-time drive before others of the same event loop have their turn."""
 
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(milliseconds=50), timedelta(seconds=10)
 
@@ -40,6 +43,7 @@ class Engine:
     def __init__(self, store: Store) -> None:
         self.store = store
         self._listeners: dict[Kind, list[Loop[Any]]] = {}
+        self._known: dict[Kind, dict[tuple[str, str], Stored]] = {}
         self._heard: dict[Kind, tuple[ResourceType, Subscription]] = {}
         self._due: dict[tuple[int, Hashable], Loop[Any]] = {}
         self._alarms: list[tuple[datetime, int, Loop[Any], Hashable]] = []
@@ -72,6 +76,7 @@ class Engine:
         """Stop hearing of a kind that is no longer served, after what happened until now."""
         self._pull(resource.key)
         self._listeners.pop(resource.key, None)
+        self._known.pop(resource.key, None)
         _, subscription = self._heard.pop(resource.key, (None, None))
         if subscription is not None:
             subscription.close()
@@ -176,7 +181,7 @@ class Engine:
     async def _drive(self) -> None:
         while True:
             self._news.clear()
-            for _ in range(50):
+            for _ in range(_STEPS_AT_ONCE):
                 if not self.step():
                     break
             else:
@@ -193,9 +198,29 @@ class Engine:
         if kind not in self._heard:
             return
         resource, subscription = self._heard[kind]
-        for event in subscription.drain():
+        try:
+            events = subscription.drain()
+        except StatusError:
+            events = self._begin_again(resource)
+        known = self._known.setdefault(kind, {})
+        for event in events:
+            name = (event.stored.namespace, event.stored.name)
+            if event.type == DELETED:
+                known.pop(name, None)
+            else:
+                known[name] = event.stored
             for loop in list(self._listeners.get(kind, ())):
                 self._tell(loop, event, resource)
+
+    def _begin_again(self, resource: ResourceType) -> list[Event]:
+        """Make up for history that was dropped before we read it: what is there now, and what is not there any more."""
+        subscription = self.store.watch(resource)
+        self._heard[resource.key] = (resource, subscription)
+        there = subscription.drain()
+        present = {(event.stored.namespace, event.stored.name): event.manifest["metadata"]["uid"] for event in there}
+        known = self._known.get(resource.key, {})
+        gone = [stored for name, stored in known.items() if present.get(name) != stored.manifest["metadata"]["uid"]]
+        return [*(Event(DELETED, stored) for stored in gone), *there]
 
     def _tell(self, loop: Loop[Any], event: Event, resource: ResourceType) -> None:
         for key in loop.hears(event, resource):

@@ -139,6 +139,22 @@ def test_two_loops_that_undo_each_other_are_found_out(world: World) -> None:
         world.engine.settle(limit=1000)
 
 
+def test_dropped_history_is_made_up_for(world: World) -> None:
+    recorder = Recorder(world.clock)
+    world.engine.listen(recorder, CONFIG_MAPS)
+    world.config_map("stays")
+    world.config_map("goes")
+    world.engine.settle()
+    recorder.heard.clear()
+
+    world.store.delete(CONFIG_MAPS, "goes", namespace="default")
+    world.config_map("comes")
+    world.store.compact()
+    world.engine.settle()
+
+    assert recorder.heard == [("DELETED", "goes"), ("ADDED", "comes"), ("ADDED", "stays")]
+
+
 def test_kinds_that_are_installed_later_are_heard_of_until_they_go() -> None:
     cluster = VirtualCluster()
     cluster.settle()
