@@ -126,8 +126,9 @@ async def web(shell: Shell) -> Shell:
 
 
 async def test_people_see_how_a_rollout_is(web: Shell) -> None:
-    shown, listed, everywhere, told = await asyncio.gather(
+    shown, poor, listed, everywhere, told = await asyncio.gather(
         web.run("get", "rollout", "web", "--no-color"),
+        web.run("get", "ro", "web", "--no-color", PYTHONIOENCODING="ascii"),
         web.run("list", "rollouts"),
         web.run("list", "ro", "-A", "--timestamps"),
         web.run("status", "web", "--watch=false"),
@@ -148,6 +149,7 @@ async def test_people_see_how_a_rollout_is(web: Shell) -> None:
         ["│", "└──⧉", "web-two"],
         ["└──⧉", "web-one", "ReplicaSet"],
     ]
+    assert (poor.code, "? web-two" in poor.out) == (0, True)
     assert listed.out.splitlines()[1].split() == ["web", "Canary", "Paused", "1/2", "50", "2/2", "2", "1", "2"]
     assert everywhere.out.splitlines()[0].split()[:3] == ["TIMESTAMP", "NAMESPACE", "NAME"]
     assert told == Done(code=0, out="Paused - CanaryPauseStep\n", err="")
@@ -325,3 +327,56 @@ async def test_kubectl_runs_it_as_a_plugin(web: Shell) -> None:
 
     assert listed == Done(code=0, out="Paused - CanaryPauseStep\n", err="")
     assert helped.out.startswith("Usage: kubectl tiphys get ")
+
+
+async def _says(process: asyncio.subprocess.Process, words: str, stream: asyncio.StreamReader | None) -> None:
+    """Wait until *process* has written *words*."""
+    assert stream is not None
+    async with asyncio.timeout(60):
+        async for line in stream:
+            if words in line.decode():
+                return
+    raise AssertionError(f"{words!r} was never said; status {process.returncode}")
+
+
+async def test_a_cluster_and_a_controller_are_all_it_takes(tmp_path: Path) -> None:
+    (tmp_path / "web.yaml").write_text(ROLLOUT)
+    async with Client(Connection(server="http://127.0.0.1:1")) as nobody:
+        shell = Shell(client=nobody, folder=tmp_path)
+        cluster = await shell.start("devcluster", "--no-envoy", "--kubeconfig", "kubeconfig")
+        await _says(cluster, "Ready", cluster.stdout)
+        controller = await shell.start("controller", "--metricsPort=0", "--healthzPort=0", "--leader-elect=false", "--namespaced")
+        try:
+            created = await shell.run("create", "-f", "web.yaml")
+            healthy = await shell.run("status", "web", "--timeout", "30s")
+            updated = await shell.run("set", "image", "web", "*=registry.example/web:3")
+            paused = await shell.run("status", "web", "--timeout", "1s")
+            await shell.run("promote", "web")
+            promoted = await shell.run("status", "web", "--timeout", "30s")
+            drawn = await shell.run("get", "rollout", "web", "--no-color")
+        finally:
+            for process in (controller, cluster):
+                process.send_signal(signal.SIGINT)
+                await asyncio.wait_for(process.communicate(), timeout=30)
+
+    assert (created.code, updated.code) == (0, 0)
+    assert (healthy.code, healthy.out.splitlines()[-1]) == (0, "Healthy")
+    assert (paused.code, paused.out.splitlines()[-1]) == (1, "Paused - CanaryPauseStep")
+    assert (promoted.code, promoted.out.splitlines()[-1]) == (0, "Healthy")
+    assert "registry.example/web:3 (stable)" in drawn.out
+    assert (controller.returncode, cluster.returncode) == (0, 0)
+
+
+async def test_a_controller_that_cannot_be_started_says_why(shell: Shell) -> None:
+    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    async with taken:
+        port = str(taken.sockets[0].getsockname()[1])
+        refused = await shell.run("controller", "--healthzPort", port, "--metricsPort", "0")
+    nowhere = await shell.run("controller", "--kubeconfig", "nowhere")
+    impossible = await shell.run("controller", "--leader-election-renew-deadline", "20s")
+
+    assert refused.code == 1
+    assert port in refused.err.splitlines()[-1]
+    assert (nowhere.code, "nowhere: found no such file" in nowhere.err) == (1, True)
+    assert (impossible.code, "wanted 0 < retry < renew < lease" in impossible.err) == (2, True)
+    assert all("Traceback" not in done.err for done in (refused, nowhere, impossible))

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import PurePath
 from typing import Final, NamedTuple
 
@@ -115,6 +116,10 @@ def main() -> int:
         The exit status: 0, 1 for what went wrong (told in one message), 2 for wrong arguments, 130 when interrupted.
 
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that knows no ⧉ shows a question mark instead of ending the command.
+            stream.reconfigure(errors="replace")
     try:
         result = root.main(prog_name=program_name(sys.argv[0]), complete_var="_TIPHYS_COMPLETE", standalone_mode=False, obj={})
         sys.stdout.flush()
