@@ -91,11 +91,11 @@ class Pages:
     async def _serve(self, name: str, port: int, routes: list[web.RouteDef]) -> None:
         app = web.Application()
         app.add_routes(routes)
-        runner = web.AppRunner(app, access_log=None)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         self._runners.append(runner)
         try:
-            await web.TCPSite(runner, self._host, port, shutdown_timeout=1.0).start()
+            await web.TCPSite(runner, self._host, port).start()
         except OSError as error:
             problem = (error.strerror or str(error)).lower()
             raise PortError(f"the {name} port: found {self._host}:{port} ({problem}), wanted one that is free") from error

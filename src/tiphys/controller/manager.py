@@ -34,6 +34,9 @@ from tiphys.traffic.table import routers_of
 
 FLUSH_SECONDS = 2.0
 DRAIN_SECONDS = 10.0
+EVENT_BURST = 200
+"""A release of ten steps tells about 45 events, and the last of them is the one that people wait for."""
+EVENT_REFILL = 5.0
 
 log = structlog.get_logger("tiphys.controller")
 
@@ -100,7 +103,14 @@ class Controller:
         self._watches = Watches(client, kinds, self._clock, namespace=settings.namespace, instance_id=settings.instance_id)
         self.caches = Mirror(self._watches, naming)
         self.queue = WorkQueue[Key](self._clock, watcher=QueueMetrics(self.telemetry.registry, "rollout", self._depth))
-        self._recorder = Recorder(client, component="rollouts-controller", host=socket.gethostname(), clock=self._clock)
+        self._recorder = Recorder(
+            client,
+            component="rollouts-controller",
+            host=socket.gethostname(),
+            burst=EVENT_BURST,
+            refill=EVENT_REFILL,
+            clock=self._clock,
+        )
         self._passes = Passes(
             caches=self.caches,
             cluster=ApiCluster(client, self.caches, kinds, EventSink(self._recorder, self.telemetry), ledger=ledger),
@@ -115,7 +125,7 @@ class Controller:
         self.telemetry.watch_rollouts(self.caches.rollouts.values)
         self.pages = Pages(host=settings.host, metrics=self.telemetry.page, problems=self.problems)
         self._stopping = asyncio.Event()
-        self._leading = False
+        self.leading = False
         self._running: asyncio.Task[bool] | None = None
 
     @property
@@ -128,7 +138,7 @@ class Controller:
         found = []
         if self._meter is not None and self._meter.reachability.problem:
             found.append(self._meter.reachability.problem)
-        if self._leading and not self.caches.synced:
+        if self.leading and not self.caches.synced:
             found.append("the caches are not filled yet")
         return tuple(found)
 
@@ -169,7 +179,7 @@ class Controller:
 
     async def wait_ready(self) -> None:
         """Return when the controller leads and has filled its caches."""
-        while not (self._leading and self.ready):
+        while not (self.leading and self.ready):
             if self._running is not None and self._running.done():
                 await self._running
                 raise RuntimeError("the controller has ended")
@@ -191,7 +201,7 @@ class Controller:
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             await asyncio.wait({electing, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if not electing.done() and not self._leading:
+            if not electing.done() and not self.leading:
                 electing.cancel()
             await asyncio.wait({electing})
         finally:
@@ -203,7 +213,7 @@ class Controller:
 
     async def _lead(self) -> None:
         """Watch and act until told to stop; being cancelled means that the lease was lost."""
-        self._leading = True
+        self.leading = True
         try:
             async with asyncio.TaskGroup() as group:
                 self._watches.use(group)
@@ -220,7 +230,7 @@ class Controller:
                 recording.cancel()
         finally:
             self.queue.close()
-            self._leading = False
+            self.leading = False
 
     async def _flush(self) -> None:
         try:

@@ -148,7 +148,7 @@ class Eye:
         self, rollout: Rollout, named: Named, found: Mapping[Ref, Manifest], memory: _Memory
     ) -> tuple[RouterPicture | None, tuple[SpecError, ...]]:
         if not named.routers:
-            return None, ()
+            return None, unsupported(rollout)
         generation = rollout.metadata.generation
         versions = tuple((ref, identity(manifest).version) for ref, manifest in found.items())
         known = memory.routes

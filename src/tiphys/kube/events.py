@@ -87,14 +87,27 @@ class Recorder:
     """
     Writes events beside everything else: `record` neither waits nor fails, and what cannot be written is dropped and logged.
 
-    The same words about the same object are one event with a count. An object has 25 events at once and one more every five minutes, so
-    one that goes round in circles does not flood the cluster. *component* is the name users see as the source, *host* the machine.
+    The same words about the same object are one event with a count. An object has *burst* events at once and one more every *refill*
+    seconds, so one that goes round in circles does not flood the cluster. *component* is the name users see as the source, *host*
+    the machine.
     """
 
-    def __init__(self, api: EventApi, *, component: str, host: str = "", clock: Clock | None = None, random: Random | None = None) -> None:
+    def __init__(
+        self,
+        api: EventApi,
+        *,
+        component: str,
+        host: str = "",
+        burst: int = BURST,
+        refill: float = REFILL,
+        clock: Clock | None = None,
+        random: Random | None = None,
+    ) -> None:
         self._api = api
         self._component = component
         self._host = host
+        self._burst = burst
+        self._refill = refill
         self._clock = clock or SystemClock()
         self._random = random or Random()  # noqa: S311 - names, no secret
         self._waiting: OrderedDict[_Said, _Pending] = OrderedDict()
@@ -193,7 +206,7 @@ class Recorder:
         who = (about.namespace, about.kind, about.uid or about.name)
         allowance = self._allowances.get(who)
         if allowance is None:
-            allowance = self._allowances[who] = _Allowance(self._clock.monotonic())
+            allowance = self._allowances[who] = _Allowance(self._clock.monotonic(), self._burst, self._refill)
             if len(self._allowances) > REMEMBERED:
                 self._allowances.popitem(last=False)
         return allowance.take(self._clock.monotonic())
@@ -206,14 +219,16 @@ class Recorder:
 class _Allowance:
     """How many events an object may have now."""
 
-    __slots__ = ("_at", "_left")
+    __slots__ = ("_at", "_burst", "_left", "_refill")
 
-    def __init__(self, now: float) -> None:
-        self._left = float(BURST)
+    def __init__(self, now: float, burst: int, refill: float) -> None:
+        self._burst = float(burst)
+        self._refill = refill
+        self._left = self._burst
         self._at = now
 
     def take(self, now: float) -> bool:
-        self._left = min(float(BURST), self._left + (now - self._at) / REFILL)
+        self._left = min(self._burst, self._left + (now - self._at) / self._refill)
         self._at = now
         if self._left < 1:
             return False

@@ -278,3 +278,16 @@ def refuse(controller: InProcessController, error: KubeError, *, verb: str = "")
 
 def allow(controller: InProcessController) -> None:
     controller.api.refuse = lambda _verb, _plural: None
+
+
+def test_a_router_that_is_not_supported_is_refused_and_nothing_of_the_rollout_is_touched() -> None:
+    controller = world(WEIGHT_20, PAUSE)
+    nginx: Manifest = {"trafficRouting": {"istio": None, "nginx": {"stableIngress": "web"}}}
+    controller.edit(ROLLOUT, "web", {"spec": {"strategy": {"canary": nginx}}})
+    release(controller)
+    controller.cluster.rest()
+
+    status = controller.rollout().status
+    assert status.phase == "Degraded"
+    assert "spec.strategy.canary.trafficRouting.nginx" in status.message
+    assert status.stable_rs == status.current_pod_hash
