@@ -2,13 +2,12 @@
 
 from datetime import datetime, timedelta
 
-from tiphys.api import words
+from tiphys.api import defaults, words
 from tiphys.api.meta import whole_seconds
 from tiphys.api.words import ConditionType, Reason
 from tiphys.core.conditions import Conditions, holds, is_healthy, progress_reason, read_conditions, with_condition
 from tiphys.core.facts import Facts
 
-DEFAULT_DEADLINE_SECONDS = 600
 _STANDS_STILL = frozenset({Reason.ROLLOUT_ABORTED, Reason.ROLLOUT_PAUSED})
 
 
@@ -104,8 +103,7 @@ def _no_deadline(facts: Facts) -> bool:
 
 
 def _allowed(facts: Facts) -> timedelta:
-    seconds = facts.rollout.spec.progress_deadline_seconds
-    return timedelta(seconds=DEFAULT_DEADLINE_SECONDS if seconds is None else seconds)
+    return timedelta(seconds=defaults.progress_deadline_seconds(facts.rollout.spec))
 
 
 def _said(conditions: Conditions, status: str, reason: Reason, message: str, now: datetime, *, rewrite: bool = False) -> Conditions:

@@ -10,7 +10,8 @@ do not answer is never stopped.
 from collections.abc import Callable
 from typing import Final
 
-from tiphys.api import values
+from tiphys.api import defaults, values
+from tiphys.api.defaults import max_traffic_weight
 from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, CreateReplicaSet, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
@@ -23,7 +24,6 @@ from tiphys.core.slots import Slot, Slots, anybody_behind, find_service, find_sl
 from tiphys.core.wish import fold_routes
 
 Check = Callable[[Observed, CanaryStrategy, Plan, Action], str | None]
-DEFAULT_MAXIMUM: Final = 100
 
 
 def violated(seen: Observed, plan: Plan, action: Action) -> str | None:
@@ -57,7 +57,7 @@ def plan_violations(seen: Observed, plan: Plan) -> tuple[str, ...]:
 
 def ceiling(seen: Observed, canary: CanaryStrategy) -> int:
     """Give the most that the steps and people allow the canary at the stored position (S0)."""
-    status, maximum = seen.rollout.status, maximum_of(canary)
+    status, maximum = seen.rollout.status, max_traffic_weight(canary)
     new = find_revisions(seen).pod_hash
     if not status.stable_rs or status.stable_rs == new:
         return 0
@@ -71,18 +71,12 @@ def ceiling(seen: Observed, canary: CanaryStrategy) -> int:
     return stepped_weight(canary.steps, status.current_step_index or 0, maximum=maximum)
 
 
-def maximum_of(canary: CanaryStrategy) -> int:
-    """Give what all weights add up to."""
-    routing = canary.traffic_routing
-    return (routing.max_traffic_weight if routing is not None else None) or DEFAULT_MAXIMUM
-
-
 def _adds_up(_seen: Observed, canary: CanaryStrategy, _plan: Plan, action: Action) -> str | None:
     if not isinstance(action, RouteTraffic):
         return None
     weights = [backend.weight for backend in action.wish.backends]
-    if min(weights, default=0) < 0 or sum(weights) != maximum_of(canary):
-        return f"S0: weights {weights} are not parts of {maximum_of(canary)}"
+    if min(weights, default=0) < 0 or sum(weights) != max_traffic_weight(canary):
+        return f"S0: weights {weights} are not parts of {max_traffic_weight(canary)}"
     return None
 
 
@@ -93,7 +87,7 @@ def _asks_no_more(seen: Observed, canary: CanaryStrategy, _plan: Plan, action: A
         return None
     revisions = find_revisions(seen)
     same_pods = bool(revisions.stable_hash) and slots.canary.holds == revisions.stable_hash == revisions.pod_hash
-    most = max(slots.canary.carries, maximum_of(canary) if same_pods else ceiling(seen, canary))
+    most = max(slots.canary.carries, max_traffic_weight(canary) if same_pods else ceiling(seen, canary))
     if action.wish.weight(Role.CANARY) > most:
         return f"S0: canary weight {action.wish.weight(Role.CANARY)} where at most {most} is asked for"
     wished: set[HeaderRoute | MirrorRoute] = {*action.wish.header_routes, *action.wish.mirrors}
@@ -132,7 +126,7 @@ def _adds_nothing_to_nobody(seen: Observed, canary: CanaryStrategy, _plan: Plan,
 def _carries_forward(seen: Observed, canary: CanaryStrategy, slots: Slots, wish: TrafficIntent, behind: int) -> str | None:
     if wish.weight(Role.CANARY) <= slots.routed.canary:
         return None
-    replicas, maximum = _replicas(seen), maximum_of(canary)
+    replicas, maximum = _replicas(seen), max_traffic_weight(canary)
     stable = find_revisions(seen).stable
     rest = wish.weight(Role.STABLE) * replicas // maximum
     if (stable.status.available_replicas if stable is not None else 0) < rest:
@@ -205,7 +199,7 @@ def _takes_pods_from_under_traffic(seen: Observed, canary: CanaryStrategy, plan:
     wish = next((planned.wish for planned in plan.actions if isinstance(planned, RouteTraffic)), None)
     held = [slot for slot in (slots.stable, slots.canary) if slot.holds == hash_of(replica_set)]
     carried = max((max(slot.carries, wish.weight(slot.role) if wish is not None else 0) for slot in held), default=0)
-    floor = min(action.before, canary_pods(carried, _replicas(seen), maximum_of(canary)))
+    floor = min(action.before, canary_pods(carried, _replicas(seen), max_traffic_weight(canary)))
     explicit = _explicit(seen, canary) if replica_set is find_revisions(seen).new else None
     if explicit is not None:
         floor = min(floor, max(explicit, 1))
@@ -267,7 +261,7 @@ def _promotes_too_early(seen: Observed, canary: CanaryStrategy, plan: Plan) -> s
     slots = find_slots(seen, canary)
     if seen.router is None or _replicas(seen) == 0:
         return None
-    whole = slots is not None and slots.confirmed and slots.canary.carries == maximum_of(canary) and slots.canary.holds == after
+    whole = slots is not None and slots.confirmed and slots.canary.carries == max_traffic_weight(canary) and slots.canary.holds == after
     return None if whole else f"S4: {after} would become stable before it carries everything"
 
 
@@ -291,7 +285,7 @@ def _explicit(seen: Observed, canary: CanaryStrategy) -> int | None:
         return None
     if scale.replicas is not None:
         return scale.replicas
-    return canary_pods(scale.weight or 0, _replicas(seen), maximum_of(canary))
+    return canary_pods(scale.weight or 0, _replicas(seen), max_traffic_weight(canary))
 
 
 def _by_name(seen: Observed, name: str) -> ReplicaSet | None:
@@ -299,8 +293,7 @@ def _by_name(seen: Observed, name: str) -> ReplicaSet | None:
 
 
 def _replicas(seen: Observed) -> int:
-    replicas = seen.rollout.spec.replicas
-    return 1 if replicas is None else replicas
+    return defaults.replicas(seen.rollout.spec)
 
 
 _CHECKS: Final[tuple[Check, ...]] = (

@@ -78,7 +78,7 @@ def find_position(seen: Observed, canary: CanaryStrategy, revisions: Revisions) 
 
 def _skipped(*, template_changed: bool, promoted: bool, count: int) -> tuple[Event, ...]:
     if template_changed and promoted and count:
-        return (Event(reason=words.Reason.SKIP_STEPS, message="Rollback to stable ReplicaSets"),)
+        return (Event(reason=words.Reason.SKIP_STEPS, message=words.ROLLBACK_TO_STABLE),)
     return ()
 
 

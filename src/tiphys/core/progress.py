@@ -196,10 +196,10 @@ def _not_promoted(now: Situation, slots: Slots | None) -> Because | None:
 
 def _promotion_reason(now: Situation) -> str:
     if now.position.fresh:
-        return "Initial deploy"
+        return words.INITIAL_DEPLOY
     if now.position.promote_full:
-        return "Full promotion requested"
-    return f"Completed all {len(now.position.steps)} canary steps"
+        return words.FULL_PROMOTION
+    return words.all_steps_completed(len(now.position.steps))
 
 
 def _places_nothing(now: Situation, step: Step) -> bool:

@@ -33,7 +33,7 @@ from tiphys.core.durations import find_duration
 from tiphys.core.facts import Facts
 from tiphys.core.phase import MORE_TO_UPDATE, find_phase, find_trouble
 
-__all__ = ["Facts", "Report", "deadline", "invalid", "not_created", "report", "timed_out"]
+__all__ = ["Facts", "Report", "invalid", "not_created", "report", "timed_out"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +67,6 @@ def report(facts: Facts) -> Report:
         phase=phase.value,
     )
     return Report(status=status, events=_events(facts, before, after), wake_at=None if facts.problems else wake_up(facts, after))
-
-
-def deadline(facts: Facts) -> datetime | None:
-    """Give the time to look again whether the update has timed out: one second after the deadline, however far that is."""
-    if facts.problems:
-        return None
-    return wake_up(facts, _conditions(read_conditions(facts.stored), facts, whole_seconds(facts.now)))
 
 
 def invalid(rollout: Rollout, problems: Sequence[SpecError], now: datetime) -> Report:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tiphys.api import names, words
+from tiphys.api import defaults, names, words
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, CreateReplicaSet, DeleteReplicaSet, Event, UpdateRollout
 from tiphys.core.observed import Observed
@@ -23,7 +23,6 @@ _NOT_COPIED = frozenset(
 """Annotations of a Rollout that its ReplicaSets do not get (lifecycle 3.6)."""
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
-DEFAULT_HISTORY = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,8 +141,7 @@ def note_revision(seen: Observed, revisions: Revisions) -> UpdateRollout | None:
 
 def forget_old(seen: Observed, revisions: Revisions) -> tuple[Action, ...]:
     """Delete empty ReplicaSets beyond the history limit, oldest first (lifecycle 3.8)."""
-    limit = seen.rollout.spec.revision_history_limit
-    limit = DEFAULT_HISTORY if limit is None else limit
+    limit = defaults.revision_history_limit(seen.rollout.spec)
     candidates = [rs for rs in revisions.others if rs.metadata.deletion_timestamp is None]
     surplus = len(candidates) - limit
     if surplus <= 0:

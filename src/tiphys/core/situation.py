@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from tiphys.api import defaults
 from tiphys.api.rollout import CanaryStrategy, ReplicaProgressThreshold
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.observed import Observed
@@ -10,9 +11,6 @@ from tiphys.core.position import Position, find_position, scale_in_force, steppe
 from tiphys.core.revisions import Revisions, find_revisions
 from tiphys.core.routed_counts import canary_pods, floor_ha
 from tiphys.core.slots import Slots, find_slots
-
-DEFAULT_MAXIMUM = 100
-DEFAULT_DELAY_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,16 +40,14 @@ class Situation:
 def situation(seen: Observed, canary: CanaryStrategy) -> Situation:
     """Answer the first questions of a canary pass."""
     revisions = find_revisions(seen)
-    routing = canary.traffic_routing
-    replicas = seen.rollout.spec.replicas
     return Situation(
         seen=seen,
         canary=canary,
         revisions=revisions,
         position=find_position(seen, canary, revisions),
         slots=find_slots(seen, canary),
-        replicas=1 if replicas is None else replicas,
-        maximum=routing.max_traffic_weight or DEFAULT_MAXIMUM if routing is not None else DEFAULT_MAXIMUM,
+        replicas=defaults.replicas(seen.rollout.spec),
+        maximum=defaults.max_traffic_weight(canary),
     )
 
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from tiphys.api import names, values
+from tiphys.api import defaults, names, values
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Because, Why
 from tiphys.core.counts import OldSize, Size, next_counts, other_sizes
 from tiphys.core.revisions import hash_of
 from tiphys.core.routed_counts import canary_pods
-from tiphys.core.situation import DEFAULT_DELAY_SECONDS, Situation, asked_weight, available, canary_size, explicit_scale
+from tiphys.core.situation import Situation, asked_weight, available, canary_size, explicit_scale
 from tiphys.core.slots import Slots, find_service, selects
 
 
@@ -65,7 +65,7 @@ def _size_canary(now: Situation, new: ReplicaSet, slots: Slots | None, *, grante
 def _held_after_abort(now: Situation, new: ReplicaSet, slots: Slots | None, *, granted: int) -> Sizing:
     """Keep an aborted canary for its delay, which starts when it gets nothing any more, confirmed (lifecycle 5.6, #4867)."""
     delay = now.canary.abort_scale_down_delay_seconds
-    delay = DEFAULT_DELAY_SECONDS if delay is None else delay
+    delay = defaults.ABORT_SCALE_DOWN_DELAY_SECONDS if delay is None else delay
     size = new.spec.replicas
     name = new.metadata.name
     if delay == 0 or size == 0:
@@ -123,7 +123,7 @@ def _delayed(now: Situation, rs: ReplicaSet, slots: Slots | None, *, limit_left:
 
 def _delay(now: Situation) -> int:
     seconds = now.canary.scale_down_delay_seconds
-    return DEFAULT_DELAY_SECONDS if seconds is None else seconds
+    return defaults.SCALE_DOWN_DELAY_SECONDS if seconds is None else seconds
 
 
 def _referenced(now: Situation, rs: ReplicaSet, slots: Slots | None) -> str:

@@ -9,7 +9,7 @@ from reports import LATER, again, draft, facts, find, midway, progressing, said
 from tiphys.api import names
 from tiphys.api.rollout import BlueGreenStrategy, Strategy
 from tiphys.api.status import BlueGreenStatus, Condition, PauseCondition, RolloutStatus
-from tiphys.core.report import Facts, deadline, report, timed_out
+from tiphys.core.report import Facts, report, timed_out
 
 PAUSE = (PauseCondition(reason="CanaryPauseStep", start_time=NOW),)
 LATE = NOW + timedelta(seconds=601)
@@ -248,7 +248,7 @@ def test_the_users_deadline_counts() -> None:
 )
 def test_the_wake_up_is_a_second_after_the_deadline(one: Facts, expected: datetime | None) -> None:
     assert report(one).wake_at == expected
-    assert deadline(one) == expected
+    assert report(one).wake_at == expected
 
 
 def test_a_first_deploy_that_never_comes_up_degrades_and_recovers() -> None:
