@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -61,13 +61,24 @@ class ClusterTime:
         raise AssertionError(f"nobody may sleep in a step, and somebody wanted {seconds} s")
 
 
+class Witness(Protocol):
+    """Looks at the cluster around every write of the controller."""
+
+    def before(self) -> None:
+        """A write is about to be carried out."""
+
+    def after(self, verb: str, plural: str, body: str) -> None:
+        """It was carried out."""
+
+
 class StoreApi:
     """
     The requests of the controller, answered by a store instead of an API server.
 
     *refuse* may answer a write (verb, plural) with an error instead. *deaths* are the numbers of writes (from 1) after which the
-    process dies, *lost* those whose answer never comes although they were done. *done* lists what was
-    written: verb, plural, body.
+    process dies, *deaths_before* those it does not live to make, *lost* those whose answer never comes although they were done.
+    *deadly* names a write (verb, plural, body) after which it dies. *done* lists what was written: verb, plural, body. *witness* is
+    asked to look before and after every write that is carried out.
     """
 
     def __init__(self, store: ClusterStore) -> None:
@@ -75,6 +86,9 @@ class StoreApi:
         self.writes = 0
         self.refuse: Callable[[str, str], KubeError | None] = _nobody_refuses
         self.deaths: set[int] = set()
+        self.deaths_before: set[int] = set()
+        self.deadly: Callable[[str, str, str], bool] = _nobody_dies
+        self.witness: Witness | None = None
         self.lost: set[int] = set()
         self.done: list[tuple[str, str, str]] = []
 
@@ -119,14 +133,20 @@ class StoreApi:
 
     def _write(self, verb: str, resource: Resource, what: str, write: Callable[[], Manifest], into: type[T]) -> T:
         self.writes += 1
+        if self.writes in self.deaths_before:
+            raise Death
         refusal = self.refuse(verb, resource.plural)
         if refusal is not None:
             raise refusal
+        if self.witness is not None:
+            self.witness.before()
         answer = self._answer(write, into)
+        if self.witness is not None:
+            self.witness.after(verb, resource.plural, what)
         self.done.append((verb, resource.plural, what))
         if self.writes in self.lost:
             raise UnreachableError("the store", "the connection was closed in the middle of an answer")
-        if self.writes in self.deaths:
+        if self.writes in self.deaths or self.deadly(verb, resource.plural, what):
             raise Death
         return answer
 
@@ -148,6 +168,10 @@ class StoreApi:
 
 def _nobody_refuses(_verb: str, _plural: str) -> None:
     return None
+
+
+def _nobody_dies(_verb: str, _plural: str, _body: str) -> bool:
+    return False
 
 
 def _shown(body: Manifest) -> str:

@@ -1,0 +1,164 @@
+"""Does what the controller writes keep its promises, judged by the objects of the cluster alone?"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from inprocess import InProcessController
+from tiphys.api import names
+from tiphys.api.meta import Manifest
+from tiphys.devcluster.kinds import ENDPOINT_SLICES, REPLICA_SETS, SERVICES
+
+SIDES: Final = ("stable", "canary")
+_OF_SERVICE: Final = "kubernetes.io/service-name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One side of the split: what it is given, which hash it selects, who answers there."""
+
+    weight: int
+    pod_hash: str
+    ready: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Glance:
+    """The cluster at one moment."""
+
+    sides: dict[str, Side]
+    total: int
+    sizes: dict[str, int]
+    ready: dict[str, int]
+
+
+class Onlooker:
+    """
+    Looks at the cluster before and after every write of the controller, and remembers what was wrong.
+
+    It knows nothing of pictures, plans and intents: it reads VirtualServices, DestinationRules, Services, EndpointSlices and ReplicaSets
+    as their own documentation says.
+    """
+
+    def __init__(self, controller: InProcessController) -> None:
+        self._controller = controller
+        self._before: Glance | None = None
+        self.problems: list[str] = []
+        self.gained: list[int] = []
+        self.writes = 0
+
+    # The witness
+
+    def before(self) -> None:
+        self._before = self.glance()
+
+    def after(self, verb: str, plural: str, body: str) -> None:
+        before, now = self._before, self.glance()
+        self.writes += 1
+        if before is None:
+            return
+        if now.sides["canary"].weight != before.sides["canary"].weight:
+            self.gained.append(now.sides["canary"].weight)
+        what = f"{verb} {plural} {body[:200]}"
+        self.problems += [f"{problem} after {what}" for problem in self._wrong(before, now)]
+
+    def _wrong(self, before: Glance, now: Glance) -> list[str]:
+        rollout = self._controller.rollout()
+        canary = rollout.spec.strategy.canary
+        problems = [*_sum(now), *_weight_without_pods(before, now), *_pods_under_weight(before, now)]
+        if canary is not None and any(step.set_canary_scale is not None for step in canary.steps):
+            return problems  # how many pods carry the canary's weight is the user's word then
+        return [*problems, *_too_few_pods(before, now, rollout.spec.replicas or 0)]
+
+    # What there is
+
+    def weights(self) -> dict[str, int]:
+        return {name: side.weight for name, side in self.glance().sides.items()}
+
+    def replica_sets(self) -> list[Manifest]:
+        return [stored.manifest for stored in self._controller.cluster.store.scan(REPLICA_SETS, namespace="default")]
+
+    def glance(self) -> Glance:
+        """Read the cluster."""
+        store = self._controller.cluster.store
+        replica_sets = self.replica_sets()
+        hashes = {found["metadata"]["labels"].get(names.HASH_LABEL, ""): found for found in replica_sets}
+        ready = {pod_hash: int(found.get("status", {}).get("readyReplicas", 0)) for pod_hash, found in hashes.items()}
+        given = self._given()
+        services = {stored.manifest["metadata"]["name"]: stored.manifest for stored in store.scan(SERVICES, namespace="default")}
+        sides = {}
+        for side in SIDES:
+            share, service, pod_hash = given.get(side, (0, f"web-{side}", ""))
+            if service in services:
+                selector = services[service]["spec"].get("selector", {})
+                sides[side] = Side(weight=share, pod_hash=selector.get(names.HASH_LABEL, ""), ready=self._endpoints(service))
+            else:
+                sides[side] = Side(weight=share, pod_hash=pod_hash, ready=ready.get(pod_hash, 0) if pod_hash else sum(ready.values()))
+        sizes = {pod_hash: int(found["spec"]["replicas"]) for pod_hash, found in hashes.items()}
+        return Glance(sides=sides, total=sum(share for share, _, _ in given.values()), sizes=sizes, ready=ready)
+
+    def _given(self) -> dict[str, tuple[int, str, str]]:
+        """Give weight, Service (host-level splitting) and hash (subset-level) of each side."""
+        virtual_service = self._find("VirtualService")
+        if virtual_service is None:
+            return {}
+        route = next(each for each in virtual_service["spec"]["http"] if each.get("name") not in {"beta", "shadow"})
+        given = {}
+        for at in route["route"]:
+            host, subset = at["destination"]["host"], at["destination"].get("subset", "")
+            side = subset or host.removeprefix("web-")
+            given[side] = (int(at.get("weight", 100)), "" if subset else host, self._labels(subset))
+        return given
+
+    def _labels(self, subset: str) -> str:
+        rule = self._find("DestinationRule") if subset else None
+        found = rule["spec"]["subsets"] if rule is not None else ()
+        return next((str(each["labels"].get(names.HASH_LABEL, "")) for each in found if each["name"] == subset), "")
+
+    def _find(self, kind: str) -> Manifest | None:
+        store = self._controller.cluster.store
+        resource = next((each for each in store.registry if each.kind == kind), None)
+        if resource is None:
+            return None
+        return next((stored.manifest for stored in store.scan(resource, namespace="default")), None)
+
+    def _endpoints(self, service: str) -> int:
+        slices = self._controller.cluster.store.scan(ENDPOINT_SLICES, namespace="default", labels={_OF_SERVICE: service})
+        endpoints = [each for stored in slices for each in stored.manifest.get("endpoints") or ()]
+        return sum(1 for each in endpoints if each["conditions"].get("ready") and not each["conditions"].get("terminating"))
+
+
+def _sum(now: Glance) -> list[str]:
+    return [f"weights add up to {now.total}"] if now.total not in {0, 100} else []
+
+
+def _weight_without_pods(before: Glance, now: Glance) -> list[str]:
+    """Nothing is given to a side where nobody answers, while the other side could."""
+    problems = []
+    for name, side in now.sides.items():
+        other = now.sides["canary" if name == "stable" else "stable"]
+        if side.weight > before.sides[name].weight and side.ready == 0 and other.ready > 0:
+            problems.append(f"{name} was given {side.weight} and nobody answers there")
+    return problems
+
+
+def _pods_under_weight(before: Glance, now: Glance) -> list[str]:
+    """The pods of a side are exchanged only while it carries nothing, or nobody answers there."""
+    problems = []
+    for name, side in now.sides.items():
+        was = before.sides[name]
+        exchanged = was.pod_hash and was.pod_hash != side.pod_hash
+        if exchanged and was.ready and max(was.weight, side.weight):
+            problems.append(f"{name} changed from {was.pod_hash} to {side.pod_hash} under weight {max(was.weight, side.weight)}")
+    return problems
+
+
+def _too_few_pods(before: Glance, now: Glance, replicas: int) -> list[str]:
+    """A ReplicaSet never shrinks below what the weight of its side needs."""
+    problems = []
+    for pod_hash, size in now.sizes.items():
+        share = max((side.weight for side in now.sides.values() if side.pod_hash == pod_hash), default=0)
+        needed = min(before.sizes.get(pod_hash, 0), math.ceil(share * replicas / 100))
+        if size < before.sizes.get(pod_hash, 0) and size < needed:
+            problems.append(f"{pod_hash} shrank to {size} pods where weight {share} needs {needed}")
+    return problems
