@@ -128,7 +128,7 @@ async def web(shell: Shell) -> Shell:
 async def test_people_see_how_a_rollout_is(web: Shell) -> None:
     shown, poor, listed, everywhere, told = await asyncio.gather(
         web.run("get", "rollout", "web", "--no-color"),
-        web.run("get", "ro", "web", "--no-color", PYTHONIOENCODING="ascii"),
+        web.run("get", "ro", "web", "--no-color", PYTHONIOENCODING="latin-1"),
         web.run("list", "rollouts"),
         web.run("list", "ro", "-A", "--timestamps"),
         web.run("status", "web", "--watch=false"),
@@ -348,21 +348,23 @@ async def test_a_cluster_and_a_controller_are_all_it_takes(tmp_path: Path) -> No
         controller = await shell.start("controller", "--metricsPort=0", "--healthzPort=0", "--leader-elect=false", "--namespaced")
         try:
             created = await shell.run("create", "-f", "web.yaml")
-            healthy = await shell.run("status", "web", "--timeout", "30s")
+            healthy = await shell.run("status", "web", "--timeout", "50s")
             updated = await shell.run("set", "image", "web", "*=registry.example/web:3")
             paused = await shell.run("status", "web", "--timeout", "1s")
             await shell.run("promote", "web")
-            promoted = await shell.run("status", "web", "--timeout", "30s")
+            promoted = await shell.run("status", "web", "--timeout", "50s")
             drawn = await shell.run("get", "rollout", "web", "--no-color")
         finally:
+            said = b""
             for process in (controller, cluster):
                 process.send_signal(signal.SIGINT)
-                await asyncio.wait_for(process.communicate(), timeout=30)
+                out, err = await asyncio.wait_for(process.communicate(), timeout=30)
+                said += out + err
 
     assert (created.code, updated.code) == (0, 0)
-    assert (healthy.code, healthy.out.splitlines()[-1]) == (0, "Healthy")
+    assert (healthy.code, healthy.out.splitlines()[-1], healthy.err) == (0, "Healthy", ""), said.decode()
     assert (paused.code, paused.out.splitlines()[-1]) == (1, "Paused - CanaryPauseStep")
-    assert (promoted.code, promoted.out.splitlines()[-1]) == (0, "Healthy")
+    assert (promoted.code, promoted.out.splitlines()[-1], promoted.err) == (0, "Healthy", ""), said.decode()
     assert "registry.example/web:3 (stable)" in drawn.out
     assert (controller.returncode, cluster.returncode) == (0, 0)
 
