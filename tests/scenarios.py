@@ -304,7 +304,7 @@ class Story:
         return int(self.replica_sets[version]["status"].get("availableReplicas", 0))
 
     def annotations(self, version: str) -> Mapping[str, str]:
-        return self.replica_sets[version]["metadata"].get("annotations", {})
+        return dict(self.replica_sets[version]["metadata"].get("annotations", {}))
 
     def revision(self, version: str) -> int:
         return names.revision(self.annotations(version))
