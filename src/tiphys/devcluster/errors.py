@@ -61,8 +61,11 @@ def bad_request(message: str) -> StatusError:
     return StatusError(400, message)
 
 
-def not_found(resource: ResourceType, name: str) -> StatusError:
-    """Say that an object is not there (404)."""
+def not_found(resource: ResourceType, name: str, subresource: str = "") -> StatusError:
+    """Say that an object is not there (404); the scale of a built-in kind is missed under its own name."""
+    if subresource == "scale" and resource.scale is not None and resource.scale.built_in:
+        plural = f"{resource.plural}/scale"
+        return StatusError(404, f'{plural}.{resource.group} "{name}" not found', details={**details_of(resource, name), "kind": plural})
     return StatusError(404, f'{resource.qualified} "{name}" not found', details=details_of(resource, name))
 
 

@@ -134,7 +134,8 @@ class Event:
 class Channel:
     """The changes of one kind, in order, as far as they are still kept."""
 
-    def __init__(self, oldest: int = 0) -> None:
+    def __init__(self, oldest: int = 0, *, kept: int = KEPT_EVENTS) -> None:
+        self._kept = kept
         self.changes: deque[Change] = deque()
         self.dropped = 0  # how many changes came before the first one kept
         self.oldest = oldest  # changes up to this version are not kept
@@ -148,8 +149,8 @@ class Channel:
     def append(self, change: Change) -> None:
         """Add *change* and wake whoever waits."""
         self.changes.append(change)
-        if len(self.changes) > KEPT_EVENTS:
-            self.compact(len(self.changes) - KEPT_EVENTS)
+        if len(self.changes) > self._kept:
+            self.compact(len(self.changes) - self._kept)
         self.wake()
 
     def compact(self, count: int) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tiphys.devcluster import deleting, paging, selectors
 from tiphys.devcluster.errors import already_exists, not_found
-from tiphys.devcluster.history import ADDED, DELETED, MODIFIED, Change, Channel, Event, Stored, Subscription, ordered
+from tiphys.devcluster.history import ADDED, DELETED, KEPT_EVENTS, MODIFIED, Change, Channel, Event, Stored, Subscription, ordered
 from tiphys.devcluster.kinds import NAMESPACES, install
 from tiphys.devcluster.patching import patched
 from tiphys.devcluster.resources import Registry, ResourceType
@@ -64,16 +64,24 @@ class Store:
     All objects of a cluster, their history, and the operations of its API.
 
     *names* gives uids and suffixes: seed it and a whole run repeats itself. *service_network* is where cluster IPs
-    come from. `read` and `scan` give shared objects that must not be changed; `get`, `create`, `update` and `patch`
+    come from. Of each kind the last *kept_events* changes are remembered; who needs older ones gets 410. `read` and `scan` give shared objects that must not be changed; `get`, `create`, `update` and `patch`
     give manifests of the caller's own.
     """
 
-    def __init__(self, *, clock: Clock = wall_clock, names: Names | None = None, service_network: str = "10.96.0.0/16") -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock = wall_clock,
+        names: Names | None = None,
+        service_network: str = "10.96.0.0/16",
+        kept_events: int = KEPT_EVENTS,
+    ) -> None:
         self.clock = clock
         self.names = names or Names()
         self.service_network = service_network
         self.registry = Registry()
         self.version = FIRST_VERSION
+        self._kept_events = kept_events
         self._objects: dict[Key, dict[str, dict[str, Stored]]] = {}
         self._channels: dict[Key, Channel] = {}
         self._reactions: dict[Key, Callable[[Change], None]] = {}
@@ -111,7 +119,7 @@ class Store:
         """Give one object, or its scale, without copying; 404 if it is not there."""
         found = self.read(resource, name, namespace)
         if found is None:
-            raise not_found(resource, name)
+            raise not_found(resource, name, subresource)
         return scale_of(resource, found) if subresource == "scale" else found
 
     def list(
@@ -435,7 +443,7 @@ class Store:
     def _channel(self, resource: ResourceType) -> Channel:
         channel = self._channels.get(resource.key)
         if channel is None:
-            channel = self._channels[resource.key] = Channel(FIRST_VERSION)
+            channel = self._channels[resource.key] = Channel(FIRST_VERSION, kept=self._kept_events)
         return channel
 
     def _commit(self, resource: ResourceType, change: str, manifest: Manifest, before: Stored | None) -> Stored:
