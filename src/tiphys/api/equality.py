@@ -14,6 +14,7 @@ from tiphys.api.podrules import fill_in
 from tiphys.api.rollout import Metadata
 
 _CACHED: Final = 4096
+_DIGEST_LENGTH: Final = 32
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"
 
@@ -26,10 +27,19 @@ def same_template(replica_set_template: bytes, rollout_template: bytes, ephemera
     versions and the deprecated name of the service account make no difference, and neither do defaults that one of them spells
     out. A template that nobody can read is the same as nothing.
     """
+    one = meaning_digest(replica_set_template, ephemeral)
+    return bool(one) and one == meaning_digest(rollout_template, ephemeral)
+
+
+def meaning_digest(template: bytes, ephemeral: Metadata | None = None) -> str:
+    """
+    Give a digest of what a template means: equal for all templates that are the same (`same_template`), empty where nobody can read it.
+
+    A ReplicaSet of ours carries it from its creation on; where its template gives another one now, somebody changed that by hand (12.1).
+    """
     labels = frozenset(ephemeral.labels) if ephemeral is not None else frozenset()
     annotations = frozenset(ephemeral.annotations) if ephemeral is not None else frozenset()
-    one = _meaning(replica_set_template, labels, annotations)
-    return bool(one) and one == _meaning(rollout_template, labels, annotations)
+    return _meaning(template, labels, annotations)[:_DIGEST_LENGTH]
 
 
 def recorded_metadata(annotations: Mapping[str, str]) -> Metadata | None:

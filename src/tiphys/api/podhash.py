@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
-from hashlib import sha256
 from typing import Final
 
 import msgspec
@@ -16,7 +15,6 @@ _MASK: Final = 0xFFFFFFFF
 _SAFE_DIGITS: Final = str.maketrans("0123456789", "456789bcdf")
 _CACHED: Final = 4096
 _TEXTS_CACHED: Final = 32
-_DIGEST_LENGTH: Final = 16
 
 
 @lru_cache(maxsize=_CACHED)
@@ -43,18 +41,6 @@ def legacy_template_hash(template: bytes, collision_count: int | None = None) ->
 
     """
     return _hash(_written(wireform.up_to_1_8(), template), collision_count)
-
-
-@lru_cache(maxsize=_CACHED)
-def template_digest(template: bytes) -> str:
-    """
-    Give a digest of *template* that does not depend on key order, empty values or the spelling of quantities.
-
-    Raises:
-        SpecError: *template* is no pod template.
-
-    """
-    return sha256(canonical_template(template)).hexdigest()[:_DIGEST_LENGTH]
 
 
 @lru_cache(maxsize=_TEXTS_CACHED)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tiphys.api import names, podhash
-from tiphys.api.equality import same_template
+from tiphys.api.equality import meaning_digest, recorded_metadata, same_template
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
@@ -40,7 +40,7 @@ class _Template:
     pod_hash: str
     digest: str
     labels: Mapping[str, str]
-    compared: dict[tuple[str, int], bool] = field(default_factory=dict)
+    compared: dict[str, tuple[str, bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +174,7 @@ def _read_template(template: bytes, count: int | None) -> _Template:
             }
         ),
         pod_hash=pod_hash,
-        digest=podhash.template_digest(template),
+        digest=meaning_digest(template),
         labels=template_labels(template),
     )
 
@@ -183,18 +183,25 @@ def _is_equal(found: ReplicaSet, known: _Template) -> bool:
     """
     Whether a ReplicaSet has the template, whatever its hash.
 
-    One of ours carries the digest of what it was made from: if that is another template, people changed it by hand, and pods that it
-    made before are not what the Rollout asks for (12.1).
+    One of ours carries the digest of what it was made from: if its template means something else now, people changed it by hand, and pods
+    that it made before are not what the Rollout asks for (12.1).
     """
     if names.pod_hash(found.metadata.labels) in known.forms:
         return True
-    made_from = found.metadata.annotations.get(names.TEMPLATE_DIGEST)
-    if made_from is not None:
-        return made_from == known.digest
-    at = (found.metadata.uid, found.metadata.generation)
-    if at not in known.compared or not at[1]:
-        known.compared[at] = same_template(bytes(found.spec.template), known.template)
-    return known.compared[at]
+    version, answer = known.compared.get(found.metadata.uid, ("", False))
+    if not version or version != found.metadata.resource_version:
+        answer = _means_the_same(found, known.template)
+        known.compared[found.metadata.uid] = (found.metadata.resource_version, answer)
+    return answer
+
+
+def _means_the_same(found: ReplicaSet, template: bytes) -> bool:
+    annotations = found.metadata.annotations
+    ephemeral, present = recorded_metadata(annotations), bytes(found.spec.template)
+    made_from = annotations.get(names.TEMPLATE_DIGEST)
+    if made_from is not None and made_from != meaning_digest(present, ephemeral):
+        return False
+    return same_template(present, template, ephemeral)
 
 
 def _steps_hash(rollout: Rollout) -> str:

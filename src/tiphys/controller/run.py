@@ -38,7 +38,7 @@ async def run_controller(settings: Settings) -> int:
     try:
         connection = load_connection(settings.connection)
     except (ConfigError, CredentialError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"Error: {error}\n")
         return 1
     meter = RequestMeter(connection.server)
     configure_logs(level=settings.log_level, form=settings.log_format, quiet=lambda: meter.reachability.down)
@@ -51,7 +51,7 @@ async def run_controller(settings: Settings) -> int:
         try:
             return await _until(stop, controller)
         except PortError as error:
-            sys.stderr.write(f"error: {error}\n")
+            sys.stderr.write(f"Error: {error}\n")
             return 1
         finally:
             for each in (signal.SIGTERM, signal.SIGINT):

@@ -291,3 +291,23 @@ def test_a_router_that_is_not_supported_is_refused_and_nothing_of_the_rollout_is
     assert status.phase == "Degraded"
     assert "spec.strategy.canary.trafficRouting.nginx" in status.message
     assert status.stable_rs == status.current_pod_hash
+
+
+def test_going_back_by_a_replica_sets_own_template_uses_that_replica_set_again() -> None:
+    controller = world(WEIGHT_20, PAUSE)
+    (first,) = controller.caches.replica_sets.values()
+    release(controller)
+    controller.cluster.rest()
+    stored = controller.manifest(REPLICA_SET, first.metadata.name)["spec"]["template"]
+    del stored["metadata"]["labels"][names.HASH_LABEL]
+    defaulted: Manifest = {
+        "metadata": stored["metadata"],
+        "spec": {**stored["spec"], "restartPolicy": "Always", "dnsPolicy": "ClusterFirst"},
+    }
+
+    controller.edit(ROLLOUT, "web", {"spec": {"template": defaulted}})
+    controller.cluster.rest()
+
+    status = controller.rollout().status
+    assert len(controller.caches.replica_sets.values()) == 2
+    assert status.current_pod_hash == status.stable_rs == names.pod_hash(first.metadata.labels)

@@ -5,7 +5,7 @@ import pytest
 
 from builders import template
 from tiphys.api import names
-from tiphys.api.equality import recorded_metadata, same_template
+from tiphys.api.equality import meaning_digest, recorded_metadata, same_template
 from tiphys.api.meta import Manifest
 from tiphys.api.podrules import pull_policy
 from tiphys.api.rollout import Metadata
@@ -169,3 +169,12 @@ def test_an_unreadable_record_is_none() -> None:
 )
 def test_images_are_pulled_always_only_where_they_mean_the_latest(image: str, wanted: str) -> None:
     assert pull_policy(image) == wanted
+
+
+def test_the_digest_is_that_of_the_meaning() -> None:
+    typed, stored = json.dumps(TYPED).encode(), json.dumps(STORED).encode()
+    other = json.dumps({**TYPED, "spec": {**TYPED["spec"], "serviceAccountName": "other"}}).encode()
+
+    assert meaning_digest(typed) == meaning_digest(stored) != ""
+    assert meaning_digest(other) != meaning_digest(typed)
+    assert meaning_digest(b"no template") == ""
