@@ -43,6 +43,8 @@ async def run_demo(options: Options) -> int:
     if options.scenario not in PLOTS:
         raise ValueError(f"scenario: found {options.scenario}, wanted one of {', '.join(PLOTS)}")
     console = Console(stderr=options.json)
+    # Whoever asks us to end, the way out is that of Ctrl-C: nothing is left behind.
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, signal.raise_signal, signal.SIGINT)
     screen = Screen(console, quiet=options.json)
     async with Stage() as stage:
         summary = await _perform(stage, screen, options)

@@ -60,6 +60,7 @@ class Child:
                     stderr=output,
                     env=self._environment,
                     preexec_fn=_die_with_parent if _libc else None,
+                    start_new_session=True,  # Ctrl-C is for us: the child is ended when nobody needs it any more
                 )
             except OSError as error:
                 raise ChildError(f"{self.name}: cannot start {self._argv[0]}: {error.strerror}") from error
