@@ -18,6 +18,7 @@ from tiphys.demo.stage import Stage
 from tiphys.demo.witness import Witness
 
 _BAR = 30
+_PODS = 16
 
 
 @dataclass(slots=True)
@@ -102,7 +103,7 @@ def _steps(rollout: dict[str, Any]) -> Text:
 
 def _pods(stage: Stage) -> Table:
     table = Table("pod", "version", "served", box=None, header_style="dim", padding=(0, 2))
-    for count in stage.cluster.counts()[-12:]:
+    for count in stage.cluster.counts()[-_PODS:]:
         table.add_row(count.name, count.version, str(count.requests))
     return table
 
