@@ -20,6 +20,7 @@ from tiphys.api.rollout import (
     TrafficRouting,
 )
 from tiphys.core.actions import RouteTraffic, Why
+from tiphys.core.decide import standstill
 from tiphys.core.observed import Verification
 
 PAUSE = Step(pause=Pause())
@@ -374,3 +375,24 @@ def test_changed_steps_start_again_with_the_same_pods() -> None:
 
     assert toy.rollout.status.current_step_index == 1
     assert toy.weights == (60, 40)
+
+
+def test_a_route_that_can_never_be_written_ends_in_the_deadline_and_not_in_silence() -> None:
+    toy = routed(weight(20), weight(60))
+    toy.new_template("v2")
+    for _ in range(8):
+        seen = toy.observe()
+        plan = toy.decide(seen)
+        routes = [number for number, action in enumerate(plan.actions) if isinstance(action, RouteTraffic)]
+        toy.obey(plan, lost_after=routes[0] if routes else 1000)
+        if routes:
+            told = standstill(seen)
+            assert told is not None
+            toy.patch_status(**{name: getattr(told.status, name) for name in told.status.__struct_fields__})
+        toy.tick()
+        toy.now += timedelta(seconds=150)
+
+    status = toy.rollout.status
+    assert status.phase == "Degraded"
+    assert "ProgressDeadlineExceeded" in status.message
+    assert (status.current_step_index, status.stable_rs, toy.weights) == (0, "v1", (100, 0))

@@ -48,6 +48,18 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
     )
 
 
+def report_standstill(seen: Observed, canary: CanaryStrategy) -> Report:
+    """
+    Report a canary whose pass failed: what was found, and where it stands, but nothing that the pass wanted to reach.
+
+    So conditions, phase and the progress deadline go on while a write fails again and again.
+    """
+    now = situation(seen, canary)
+    position = now.position
+    here = Progress(index=position.index, pauses=position.pauses, controller_pause=position.controller_pause)
+    return _report(now, here, _draft(now, here, Routing(granted=0)), created="")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Routing:
     """The traffic's part of the answer: the complete wish, what of it has to be written, which Services move."""

@@ -2,10 +2,10 @@
 
 from tiphys.api.errors import SpecError
 from tiphys.core.actions import Because, Plan, RouteTraffic, UpdateRollout, Why
-from tiphys.core.canary import decide_canary
+from tiphys.core.canary import decide_canary, report_standstill
 from tiphys.core.intent import Role
 from tiphys.core.observed import Observed
-from tiphys.core.report import invalid
+from tiphys.core.report import Report, invalid
 from tiphys.core.selectors import Exchange
 from tiphys.core.situation import situation
 from tiphys.core.supported import unsupported_parts
@@ -29,6 +29,20 @@ def decide(seen: Observed) -> Plan:
     if rollout.spec.replicas is None:
         return Plan(actions=(UpdateRollout(replicas=1),), status=rollout.status)
     return decide_canary(seen, canary)
+
+
+def standstill(seen: Observed) -> Report | None:
+    """
+    Give what stays true although the pass from this picture failed; nothing where there is nothing to say beside what is stored.
+
+    The shell writes it once for a failed pass (architecture 1), so that a write that never succeeds ends in `ProgressDeadlineExceeded`
+    and not in silence.
+    """
+    rollout = seen.rollout
+    canary = rollout.spec.strategy.canary
+    if canary is None or rollout.spec.replicas is None or seen.problems or unsupported_parts(rollout):
+        return None
+    return report_standstill(seen, canary)
 
 
 def _decide_invalid(seen: Observed, problems: tuple[SpecError, ...]) -> Plan:
