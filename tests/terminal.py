@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from collections.abc import Mapping
@@ -65,6 +66,21 @@ class Terminal:
             raise
         assert process.returncode is not None
         return Done(code=process.returncode, out=out.decode(), err=err.decode())
+
+    async def watches(self, *words: str, until: str) -> str:
+        """Start a command that goes on for ever, end it with Ctrl-C once it has shown *until*, and give what it showed."""
+        process = await self.start(*words)
+        assert process.stdout is not None
+        try:
+            shown = await asyncio.wait_for(process.stdout.readuntil(until.encode()), PATIENCE)
+            process.send_signal(signal.SIGINT)
+            _, err = await asyncio.wait_for(process.communicate(), PATIENCE)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+        assert (process.returncode, err.strip()) == (130, b""), err.decode()
+        return shown.decode()
 
     async def says(self, program: str, *arguments: str) -> str:
         """Give what a command that succeeds prints."""
