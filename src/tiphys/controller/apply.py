@@ -32,7 +32,15 @@ from tiphys.core.actions import (
 from tiphys.core.intent import TrafficIntent
 from tiphys.core.observed import Observed
 from tiphys.kube.diff import merge_patch
-from tiphys.kube.errors import AlreadyExistsError, ConflictError, KubeError, ThrottledError, UnreachableError
+from tiphys.kube.errors import (
+    AlreadyExistsError,
+    ConflictError,
+    CredentialError,
+    KubeError,
+    ThrottledError,
+    UnauthorizedError,
+    UnreachableError,
+)
 from tiphys.traffic.router import Ref, Rendered
 from tiphys.traffic.together import render_all
 
@@ -145,7 +153,7 @@ class _Pass:
             if not _is_ours(there, self._rollout):
                 raise TakenNameError(action.name, (self._rollout.status.collision_count or 0) + 1) from error
             return False
-        except (ConflictError, ThrottledError, UnreachableError):
+        except (ConflictError, CredentialError, ThrottledError, UnauthorizedError, UnreachableError):
             raise
         except KubeError as error:
             raise CreationError(action.name, error) from error

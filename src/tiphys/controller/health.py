@@ -28,11 +28,12 @@ class Reachability:
         self._server = server
         self.problem = "the API server has not answered yet"
         self._was_down = False
+        self._was_refused = False
 
     @property
     def down(self) -> bool:
-        """Tell whether the last request got no answer."""
-        return self._was_down
+        """Tell whether the last request got no answer, or was told that we are not known."""
+        return self._was_down or self._was_refused
 
     def requested(
         self, _verb: str, _resource: Resource | None, _namespace: str | None, _name: str | None, status: int, _seconds: float
@@ -47,7 +48,11 @@ class Reachability:
         if self._was_down:
             self._was_down = False
             log.info("API server answers again", server=self._server)
-        self.problem = f"the API server {self._server} does not accept our credentials" if status == 401 else ""
+        refused = status == 401
+        if refused and not self._was_refused:
+            log.error("API server does not accept our credentials, trying on", server=self._server)
+        self._was_refused = refused
+        self.problem = f"the API server {self._server} does not accept our credentials" if refused else ""
 
 
 class Pages:

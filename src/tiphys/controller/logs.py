@@ -22,7 +22,9 @@ def configure_logs(*, level: str, form: str, quiet: Callable[[], bool]) -> None:
             raise structlog.DropEvent
         return line
 
-    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    # Tracebacks without the values of variables: they could be secrets.
+    text = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    renderer: Any = structlog.processors.JSONRenderer() if form == "json" else text
     exceptions = [structlog.processors.format_exc_info] if form == "json" else []
     structlog.configure(
         processors=[

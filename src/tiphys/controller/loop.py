@@ -28,7 +28,7 @@ from tiphys.core.actions import Event, Plan
 from tiphys.core.observed import Observed
 from tiphys.core.report import Report, invalid, not_created
 from tiphys.kube.clock import Clock
-from tiphys.kube.errors import ConflictError, ThrottledError, UnreachableError
+from tiphys.kube.errors import ConflictError, CredentialError, NotFoundError, ThrottledError, UnauthorizedError, UnreachableError
 from tiphys.kube.store import Key
 
 STALE_DELAY: Final = 0.1
@@ -122,7 +122,8 @@ class Passes:
             self._failed(key, Event(reason=Reason.UNSAFE_ACTION, message=str(error), type=EventType.WARNING))
         except ThrottledError as error:
             self._retry(key, at_least=error.retry_after or 0.0)
-        except UnreachableError:
+        except (UnreachableError, UnauthorizedError, CredentialError, NotFoundError):
+            # The server is away, knows us no longer, or what we wrote to is just gone: said elsewhere, or soon seen in the caches.
             self._retry(key)
         except TiphysError as error:
             self._failed(key, _reconciliation_error(str(error)))
@@ -198,7 +199,7 @@ class Passes:
     def _routing_failed(self, key: Key, error: RoutingError) -> None:
         if all(isinstance(each, ConflictError) for each in error.errors):
             self._conflict(key, error)
-        elif all(isinstance(each, ConflictError | UnreachableError) for each in error.errors):
+        elif all(isinstance(each, ConflictError | CredentialError | UnauthorizedError | UnreachableError) for each in error.errors):
             self._retry(key)
         else:
             waits = [each.retry_after or 0.0 for each in error.errors if isinstance(each, ThrottledError)]

@@ -11,7 +11,7 @@ from tiphys.controller.apply import Gate
 from tiphys.controller.caches import Mirror
 from tiphys.controller.cluster import Ledger
 from tiphys.controller.health import Pages, Reachability
-from tiphys.controller.kinds import Kinds
+from tiphys.controller.kinds import KNOWN, Kinds
 from tiphys.controller.kubecluster import ApiCluster
 from tiphys.controller.loop import Decide, Passes
 from tiphys.controller.named import Naming
@@ -140,7 +140,9 @@ class Controller:
             found.append(self._meter.reachability.problem)
         if self.leading and not self.caches.synced:
             found.append("the caches are not filled yet")
-        return tuple(found)
+        if self.leading:
+            found += [problem for kind, problem in self._watches.problems.items() if kind in KNOWN]
+        return tuple(dict.fromkeys(found))
 
     async def start(self) -> None:
         """

@@ -240,5 +240,5 @@ async def test_a_wrong_configuration_is_one_sentence() -> None:
     _, said = await asyncio.wait_for(process.communicate(), PATIENCE)
 
     assert process.returncode == 1
-    assert said.decode().startswith("error: ")
+    assert said.decode().startswith("Error: ")
     assert len(said.decode().splitlines()) == 1

@@ -9,7 +9,15 @@ from tiphys.controller.cluster import Kind, replica_set_ref
 from tiphys.core.actions import Plan, RouteTraffic
 from tiphys.core.decide import decide
 from tiphys.core.observed import Observed
-from tiphys.kube.errors import ConflictError, ForbiddenError, KubeError, ThrottledError, UnreachableError
+from tiphys.kube.errors import (
+    ConflictError,
+    CredentialError,
+    ForbiddenError,
+    KubeError,
+    ThrottledError,
+    UnauthorizedError,
+    UnreachableError,
+)
 
 ROLLOUT: Kind = ("argoproj.io", "Rollout")
 REPLICA_SET: Kind = ("apps", "ReplicaSet")
@@ -198,9 +206,17 @@ def test_throttling_is_obeyed() -> None:
     assert controller.rollout().status.phase == "Paused"
 
 
-def test_an_api_server_that_is_away_degrades_nothing() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        UnreachableError("http://127.0.0.1:1", "connection refused"),
+        UnauthorizedError(401, "Unauthorized", "the token has expired"),
+        CredentialError("the exec plugin failed"),
+    ],
+)
+def test_an_api_server_that_is_away_or_does_not_know_us_degrades_nothing(error: KubeError) -> None:
     controller = world(WEIGHT_20, PAUSE)
-    refuse(controller, UnreachableError("http://127.0.0.1:1", "connection refused"))
+    refuse(controller, error)
     release(controller)
     controller.cluster.advance(60)
     allow(controller)
@@ -208,7 +224,7 @@ def test_an_api_server_that_is_away_degrades_nothing() -> None:
     controller.cluster.advance(60)
 
     assert controller.rollout().status.phase == "Paused"
-    assert "ReconciliationError" not in controller.told.reasons
+    assert not [event for event in controller.told.events if event[0] == "Warning"]
 
 
 def test_a_taken_name_raises_the_collision_count_and_the_template_gets_another_hash() -> None:
