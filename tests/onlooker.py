@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from inprocess import InProcessController
-from tiphys.api import names
+from tiphys.api import names, values
 from tiphys.api.meta import Manifest
 from tiphys.devcluster.kinds import ENDPOINT_SLICES, REPLICA_SETS, SERVICES
 
@@ -29,7 +29,7 @@ class Glance:
     sides: dict[str, Side]
     total: int
     sizes: dict[str, int]
-    ready: dict[str, int]
+    available: dict[str, int]
 
 
 class Onlooker:
@@ -65,6 +65,10 @@ class Onlooker:
     def _wrong(self, before: Glance, now: Glance) -> list[str]:
         rollout = self._controller.rollout()
         canary = rollout.spec.strategy.canary
+        if canary is not None and canary.traffic_routing is None:
+            replicas = rollout.spec.replicas or 0
+            least, most = replicas - values.max_unavailable(canary, replicas), replicas + values.max_surge(canary, replicas)
+            return _spends_availability(before, now, least=least, most=most)
         problems = [*_sum(now), *_weight_without_pods(before, now), *_pods_under_weight(before, now)]
         if canary is not None and any(step.set_canary_scale is not None for step in canary.steps):
             return problems  # how many pods carry the canary's weight is the user's word then
@@ -95,7 +99,8 @@ class Onlooker:
             else:
                 sides[side] = Side(weight=share, pod_hash=pod_hash, ready=ready.get(pod_hash, 0) if pod_hash else sum(ready.values()))
         sizes = {pod_hash: int(found["spec"]["replicas"]) for pod_hash, found in hashes.items()}
-        return Glance(sides=sides, total=sum(share for share, _, _ in given.values()), sizes=sizes, ready=ready)
+        available = {pod_hash: int(found.get("status", {}).get("availableReplicas", 0)) for pod_hash, found in hashes.items()}
+        return Glance(sides=sides, total=sum(share for share, _, _ in given.values()), sizes=sizes, available=available)
 
     def _given(self) -> dict[str, tuple[int, str, str]]:
         """Give weight, Service (host-level splitting) and hash (subset-level) of each side."""
@@ -161,4 +166,16 @@ def _too_few_pods(before: Glance, now: Glance, replicas: int) -> list[str]:
         needed = min(before.sizes.get(pod_hash, 0), math.ceil(share * replicas / 100))
         if size < before.sizes.get(pod_hash, 0) and size < needed:
             problems.append(f"{pod_hash} shrank to {size} pods where weight {share} needs {needed}")
+    return problems
+
+
+def _spends_availability(before: Glance, now: Glance, *, least: int, most: int) -> list[str]:
+    """Without a router no write of the controller leaves fewer available pods, or more pods, than the spec allows."""
+    lasting = {pod_hash: min(size, now.available[pod_hash]) for pod_hash, size in now.sizes.items()}
+    had = sum(min(size, before.available[pod_hash]) for pod_hash, size in before.sizes.items())
+    problems = []
+    if sum(lasting.values()) < min(had, least):
+        problems.append(f"{sum(lasting.values())} of {had} available pods stay where {least} have to")
+    if sum(now.sizes.values()) > max(sum(before.sizes.values()), most):
+        problems.append(f"{sum(now.sizes.values())} pods where {most} are allowed")
     return problems

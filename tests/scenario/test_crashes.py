@@ -1,0 +1,132 @@
+"""Does the end depend on when the controller dies?"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import pytest
+
+from inprocess import InProcessController
+from scenarios import BETA, PAUSE_STEP, Routing, Story, app, pause, scale, weight
+from tiphys.api.meta import Manifest
+
+Tale = Callable[[Story], None]
+
+_OF_THE_MOMENT: Final = frozenset(
+    {
+        "resourceVersion",
+        "uid",
+        "generation",
+        "observedGeneration",
+        "creationTimestamp",
+        "managedFields",
+        "lastTransitionTime",
+        "lastUpdateTime",
+        "abortedAt",
+        "rolloutStartedAt",
+        "finishedAt",
+        "startTime",
+        "manualPauseStartedAt",
+        "totalManualPauseDurationSeconds",
+    }
+)
+PLAIN: Final = (weight(20), weight(50), PAUSE_STEP, weight(80), pause(5))
+ROUTES: Final = (scale(replicas=2), {"setHeaderRoute": BETA}, scale(matchTrafficWeight=True), weight(50), PAUSE_STEP, weight(80))
+
+
+def promote(story: Story) -> None:
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.promote()
+    story.rest()
+
+
+def abort(story: Story) -> None:
+    story.set_image("2")
+    story.until_weight(50)
+    story.abort()
+    story.rest()
+
+
+def supersede(story: Story) -> None:
+    story.set_image("2")
+    story.until_weight(50)
+    story.set_image("3")
+    story.until(lambda: story.phase == "Paused" and story.version_of(story.status.current_pod_hash) == "3")
+    story.promote()
+    story.rest()
+
+
+def rollback(story: Story) -> None:
+    story.set_image("2")
+    story.until_weight(50)
+    story.set_image("1")
+    story.rest()
+
+
+def retry(story: Story) -> None:
+    story.set_image("2")
+    story.until_weight(50)
+    story.abort()
+    story.until_weight(0)
+    story.retry()
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.promote_full()
+    story.rest()
+
+
+def run(tale: Tale, steps: tuple[Manifest, ...], routing: Routing, *, before: int = 0, after: int = 0) -> Story:
+    """Tell *tale*, first deploy included, with a death *before* or *after* the write of that number; 0 is none."""
+
+    def doom(controller: InProcessController) -> None:
+        controller.api.deaths_before = {before} - {0}
+        controller.api.deaths = {after} - {0}
+
+    story = Story(app(*steps, routing=routing, replicas=4), prepare=doom)
+    story.rest()
+    tale(story)
+    return story
+
+
+def fingerprint(story: Story) -> Mapping[str, Any]:
+    """Give everything that is there at the end, without times and versions."""
+    store = story.cluster.store
+    kinds = [each for each in store.registry if each.kind in {"Rollout", "ReplicaSet", "Service", "VirtualService", "DestinationRule"}]
+    found = [(each.kind, stored.manifest) for each in kinds for stored in store.scan(each, namespace="default")]
+    return {f"{kind} {manifest['metadata']['name']}": _lasting(manifest) for kind, manifest in found}
+
+
+def _lasting(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    match value:
+        case dict():
+            lasting = {key: _lasting(item) for key, item in value.items() if key not in _OF_THE_MOMENT}
+            if isinstance(lasting.get("conditions"), list):
+                lasting["conditions"] = sorted(lasting["conditions"], key=lambda each: str(each["type"]))
+            return lasting
+        case list():
+            return [_lasting(item) for item in value]
+        case _:
+            return value
+
+
+@pytest.mark.parametrize("routing", ["istio", "subsets"])
+@pytest.mark.parametrize(
+    ("tale", "steps"),
+    [(promote, PLAIN), (promote, ROUTES), (abort, PLAIN), (abort, ROUTES), (supersede, PLAIN), (rollback, PLAIN), (retry, ROUTES)],
+    ids=["promote", "promote-routes", "abort", "abort-routes", "supersede", "rollback", "retry-full"],
+)
+def test_a_death_anywhere_changes_nothing_in_the_end(
+    tale: Tale, steps: tuple[Manifest, ...], routing: Routing, record_property: Callable[[str, object], None]
+) -> None:
+    """One death in turn before and after every write, each followed by a controller that knows nothing."""
+    plain = run(tale, steps, routing)
+    wanted = fingerprint(plain)
+    writes = plain.controller.api.writes
+    assert plain.onlooker.problems == []
+
+    for at in range(1, writes + 1):
+        for story, when in ((run(tale, steps, routing, before=at), "before"), (run(tale, steps, routing, after=at), "after")):
+            assert story.controller.deaths == 1, f"{when} write {at} of {writes}"
+            assert story.onlooker.problems == [], f"{when} write {at} of {writes}"
+            assert fingerprint(story) == wanted, f"{when} write {at} of {writes}"
+    record_property("crash_points", 2 * writes)
+    print(f"{tale.__name__} ({routing}): {2 * writes} crash points explored, all with the same end")  # noqa: T201 - the figure is asked for
