@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tiphys.devcluster import schema_checks
+from tiphys.devcluster.decoding import decode
 from tiphys.devcluster.errors import Cause, StatusError, bad_request, invalid
 from tiphys.devcluster.metadata import quoted
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules import Admission, Manifest, Rules
 from tiphys.devcluster.schema import fill, prune, read_schema, shape_of
-from tiphys.devcluster.shapes import Shape
+from tiphys.devcluster.shapes import TEXT_LIST, Shape, always, listed, struct
 from tiphys.devcluster.sources import wire_time
 from tiphys.devcluster.subresources import ScalePaths, dig
 
@@ -139,20 +140,39 @@ def _go_type(value: Json) -> str:
     return names.get(type(value), "<nil>")
 
 
+_COLUMN = struct("CustomResourceColumnDefinition", "name:s type:s format:s description:s priority:i jsonPath:s")
+_SCALE = struct("CustomResourceSubresourceScale", "specReplicasPath:s statusReplicasPath:s labelSelectorPath:s")
+_VERSION = struct(
+    "CustomResourceDefinitionVersion",
+    "name:s served:b storage:b deprecated:b deprecationWarning:s",
+    schema=struct("CustomResourceValidation", "openAPIV3Schema:o"),
+    subresources=struct("CustomResourceSubresources", "status:o", scale=_SCALE),
+    additionalPrinterColumns=listed(_COLUMN),
+    selectableFields=listed(struct("SelectableField", "jsonPath:s")),
+)
+_NAMES = struct("CustomResourceDefinitionNames", "plural:s singular:s kind:s listKind:s", shortNames=TEXT_LIST, categories=TEXT_LIST)
+_SPEC = struct(
+    "CustomResourceDefinitionSpec",
+    "group:s scope:s conversion:o preserveUnknownFields:b",
+    names=always(_NAMES),
+    versions=listed(_VERSION),
+)
+
+
 class DefinitionRules(Rules):
     """The admission of CustomResourceDefinitions themselves."""
 
     status_apart = True
     shape = Shape(
         fields={
-            "spec": Shape(fields={"names": Shape(always=True)}, always=True),
+            "spec": always(_SPEC),
             "status": Shape(fields={"acceptedNames": Shape(always=True), "conditions": Shape(keys=("type",), always=True)}, always=True),
         }
     )
 
     def admit(self, manifest: Manifest, write: Admission) -> None:
         """Fill in names."""
-        del write
+        decode(manifest, self.shape, write)
         spec = manifest.get("spec")
         if not isinstance(spec, dict) or not isinstance(spec.get("names"), dict) or not isinstance(spec.get("versions"), list):
             raise bad_request("CustomResourceDefinition: spec.names and spec.versions are wanted")
@@ -170,7 +190,7 @@ class DefinitionRules(Rules):
         """Begin with a status in which nothing is accepted yet."""
         spec = manifest["spec"]
         if write.old is None:
-            stored = [version["name"] for version in spec["versions"] if version.get("storage")]
+            stored = [version.get("name", "") for version in spec["versions"] if version.get("storage")]
             manifest["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
 
     def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
@@ -189,9 +209,17 @@ class DefinitionRules(Rules):
             words = "Invalid value: must have exactly one version marked as storage version"
             causes.append(Cause("spec.versions", words))
         for place, version in enumerate(spec["versions"]):
+            if not version.get("name"):
+                causes.append(Cause(f"spec.versions[{place}].name", "Required value", "FieldValueRequired"))
             if not (version.get("schema") or {}).get("openAPIV3Schema"):
                 where = f"spec.versions[{place}].schema.openAPIV3Schema"
                 causes.append(Cause(where, "Required value: schemas are required", "FieldValueRequired"))
+                continue
+            try:
+                CustomRules(version)
+            except (AttributeError, TypeError, KeyError, ValueError) as error:
+                where = f"spec.versions[{place}]"
+                causes.append(Cause(where, f"Invalid value: {quoted(version.get('name'))}: it cannot be read as a version: {error}"))
         del write
         return causes
 

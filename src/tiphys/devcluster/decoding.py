@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.schema import text_of
-from tiphys.devcluster.shapes import ANY, wrong_type
+from tiphys.devcluster.shapes import ANY, TEXT_MAP, wrong_type
 
 if TYPE_CHECKING:
     from tiphys.devcluster.rules import Admission, Manifest
@@ -41,26 +41,27 @@ def decode(manifest: Manifest, shape: Shape, write: Admission) -> None:
 
 
 def _decode(value: Json, shape: Shape, path: Path, owner: str, unknown: list[str], write: Admission) -> None:
-    if shape.scalar is not None:
-        wanted = wrong_type(value, shape)
-        if wanted is not None:
-            raise _mistyped(value, wanted, path, owner, write)
-    elif isinstance(value, dict):
+    wanted = wrong_type(value, shape)
+    if wanted is not None:
+        raise _mistyped(value, wanted, path, owner, write)
+    if isinstance(value, dict):
         if shape.go_name:
             _drop_unknown(value, shape, path, unknown)
         fields, other = shape.fields, shape.items
         for key, item in value.items():
             below = fields.get(key) or other
-            if below is not None and below is not ANY:
+            if item is None and other is TEXT_MAP.items:
+                value[key] = ""
+            elif below is not None and below is not ANY:
                 _decode(item, below, (path, key), shape.go_name or owner, unknown, write)
     elif isinstance(value, list) and not shape.go_name:
         if shape.items is not None:
             for place, item in enumerate(value):
+                if item is None:
+                    raise _mistyped(item, shape.scalar[0] if shape.scalar else "object", path, owner, write)
                 _decode(item, shape.items, (path, place), owner, unknown, write)
     elif shape.go_name:
         raise _mistyped(value, f"v1.{shape.go_name}", path, owner, write)
-    elif shape.keys:
-        raise _mistyped(value, f"[]v1.{shape.item.go_name}", path, owner, write)
 
 
 def _drop_unknown(value: dict[str, Any], shape: Shape, path: Path, unknown: list[str]) -> None:

@@ -153,11 +153,29 @@ def decoded_metadata(metadata: Json, write: Admission) -> dict[str, Any]:
             write.unknown_fields.append(f"metadata.{key}")
         elif value is not None and (not isinstance(value, known[0]) or value is True or value is False):
             raise _undecodable(write, value, key, known[1])
+        elif isinstance(value, list):
+            _check_list(key, value, write)
         elif isinstance(value, dict):
             wrong = [item for item in value.values() if item.__class__ is not str]
             if wrong:
                 raise _undecodable(write, wrong[0], key, "string")
     return {key: value for key, value in metadata.items() if value is not None and key in _TYPES}
+
+
+_OWNER_TEXTS = ("apiVersion", "kind", "name", "uid")
+
+
+def _check_list(key: str, items: list[Json], write: Admission) -> None:
+    """Check finalizers and owner references down to their last field."""
+    wanted = str if key == "finalizers" else dict
+    wrong = [item for item in items if not isinstance(item, wanted)]
+    if wrong:
+        raise _undecodable(write, wrong[0], key, "string" if wanted is str else "object")
+    if key == "ownerReferences":
+        for owner in items:
+            for field in _OWNER_TEXTS:
+                if not isinstance(owner.get(field) or "", str):
+                    raise _undecodable(write, owner[field], f"{key}.{field}", "string")
 
 
 def _undecodable(write: Admission, value: Json, key: str, wanted: str) -> StatusError:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tiphys.devcluster.shapes import ANY, TEXTS, Shape, always, atomic, keyed, struct
+from tiphys.devcluster.shapes import ANY, OBJECT, TEXT_LIST, TEXT_MAP, Shape, always, atomic, keyed, listed, struct
 
 METADATA_FIELDS = (
     "name:s generateName:s namespace:s selfLink uid resourceVersion generation creationTimestamp deletionTimestamp "
-    "deletionGracePeriodSeconds labels annotations managedFields"
+    "deletionGracePeriodSeconds managedFields"
 )
 METADATA = Shape(
     fields={
@@ -15,12 +15,17 @@ METADATA = Shape(
     },
     always=True,
 )
-SELECTOR = struct("LabelSelector", "matchLabels matchExpressions")
+SELECTOR = struct(
+    "LabelSelector",
+    "",
+    matchLabels=TEXT_MAP,
+    matchExpressions=listed(struct("LabelSelectorRequirement", "key:s operator:s", values=TEXT_LIST)),
+)
 CONDITIONS = keyed(ANY, "type")
 
 _HTTP_GET = struct("HTTPGetAction", "path:s port host:s scheme:s httpHeaders")
 _HANDLERS = {
-    "exec_": struct("ExecAction", "", command=TEXTS),
+    "exec_": struct("ExecAction", "", command=TEXT_LIST),
     "httpGet": _HTTP_GET,
     "tcpSocket": struct("TCPSocketAction", "port host:s"),
 }
@@ -42,13 +47,13 @@ _CONTAINER = struct(
     "Container",
     "name:s image:s workingDir:s envFrom terminationMessagePath:s terminationMessagePolicy:s imagePullPolicy:s securityContext stdin:b "
     "stdinOnce:b tty:b resizePolicy restartPolicy:s restartPolicyRules targetContainerName:s",
-    command=TEXTS,
-    args=TEXTS,
+    command=TEXT_LIST,
+    args=TEXT_LIST,
     ports=keyed(
         struct("ContainerPort", "name:s hostPort:i containerPort:i protocol:s hostIP:s"), "containerPort", "protocol", protocol="TCP"
     ),
     env=keyed(_ENV, "name"),
-    resources=struct("ResourceRequirements", "limits requests claims"),
+    resources=struct("ResourceRequirements", "limits:o requests:o claims"),
     volumeMounts=keyed(
         struct("VolumeMount", "name:s readOnly:b recursiveReadOnly:s mountPath:s subPath:s mountPropagation:s subPathExpr:s"), "mountPath"
     ),
@@ -60,19 +65,25 @@ _CONTAINER = struct(
 )
 _VOLUME = struct(
     "Volume",
-    "name:s hostPath emptyDir gcePersistentDisk awsElasticBlockStore gitRepo secret nfs iscsi glusterfs persistentVolumeClaim rbd "
-    "flexVolume cinder cephfs flocker downwardAPI fc azureFile configMap vsphereVolume quobyte azureDisk photonPersistentDisk projected "
+    "name:s hostPath:o emptyDir:o gcePersistentDisk awsElasticBlockStore gitRepo secret:o nfs iscsi glusterfs persistentVolumeClaim rbd "
+    "flexVolume cinder cephfs flocker fc azureFile configMap:o vsphereVolume quobyte azureDisk photonPersistentDisk "
     "portworxVolume scaleIO storageos csi ephemeral image",
+    downwardAPI=struct(
+        "DownwardAPIVolumeSource",
+        "defaultMode:i",
+        items=listed(struct("DownwardAPIVolumeFile", "path:s resourceFieldRef:o mode:i", fieldRef=_FIELD)),
+    ),
+    projected=struct("ProjectedVolumeSource", "defaultMode:i", sources=listed(OBJECT)),
 )
-_ANTI_AFFINITY = Shape()
 SPEC = struct(
     "PodSpec",
     "restartPolicy:s terminationGracePeriodSeconds:l activeDeadlineSeconds:l dnsPolicy:s serviceAccountName:s serviceAccount:s "
-    "automountServiceAccountToken:b nodeName:s hostNetwork:b hostPID:b hostIPC:b shareProcessNamespace:b securityContext hostname:s "
-    "subdomain:s affinity schedulerName:s tolerations priorityClassName:s priority:i dnsConfig readinessGates runtimeClassName:s "
+    "automountServiceAccountToken:b nodeName:s hostNetwork:b hostPID:b hostIPC:b shareProcessNamespace:b securityContext:o hostname:s "
+    "subdomain:s affinity:o schedulerName:s priorityClassName:s priority:i dnsConfig readinessGates runtimeClassName:s "
     "enableServiceLinks:b preemptionPolicy:s overhead setHostnameAsFQDN:b os hostUsers:b resources hostnameOverride:s workloadRef",
     volumes=keyed(_VOLUME, "name"),
     initContainers=keyed(_CONTAINER, "name"),
+    tolerations=listed(OBJECT),
     containers=always(keyed(_CONTAINER, "name")),
     ephemeralContainers=keyed(_CONTAINER, "name"),
     nodeSelector=atomic(ANY),
@@ -91,5 +102,5 @@ STATUS = struct(
     hostIPs=Shape(patch_key="ip"),
 )
 POD = struct("Pod", "", metadata=METADATA, spec=always(SPEC), status=always(STATUS))
-TEMPLATE_METADATA = struct("ObjectMeta", METADATA_FIELDS, **METADATA.fields)
+TEMPLATE_METADATA = struct("ObjectMeta", METADATA_FIELDS, labels=TEXT_MAP, annotations=TEXT_MAP, **METADATA.fields)
 TEMPLATE = struct("PodTemplateSpec", "", metadata=always(TEMPLATE_METADATA), spec=always(SPEC))

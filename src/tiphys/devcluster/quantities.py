@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import ROUND_UP, Decimal
+from decimal import ROUND_UP, Context, Decimal, localcontext
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ _FORM = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[e
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BY_POWER = {power: letter for letter, power in _DECIMAL.items()}
+_EXACT = Context(prec=80)  # enough for the largest suffix down to the smallest
+_LONGEST = 30  # digits, or power of ten, of an amount that still makes sense
 RULE = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
 
@@ -22,11 +24,12 @@ def parsed(text: str) -> Decimal | None:
     if found is None:
         return None
     number, suffix = Decimal(found[1]), found[2] or ""
-    if suffix in _BINARY:
-        return number * Decimal(1024 ** _BINARY[suffix])
-    if suffix in _DECIMAL:
-        return number.scaleb(_DECIMAL[suffix])
-    return number.scaleb(int(suffix[1:]))
+    if len(found[1]) > _LONGEST or (suffix[1:] and suffix[0] in "eE" and suffix not in _BINARY and abs(int(suffix[1:])) > _LONGEST):
+        return None
+    with localcontext(_EXACT):
+        if suffix in _BINARY:
+            return number * Decimal(1024 ** _BINARY[suffix])
+        return number.scaleb(_DECIMAL[suffix] if suffix in _DECIMAL else int(suffix[1:]))
 
 
 def canonical(value: Json, *, smallest: int = -9) -> str | None:
@@ -44,8 +47,9 @@ def canonical(value: Json, *, smallest: int = -9) -> str | None:
     suffix = (_FORM.fullmatch(text) or [None, None, ""])[2] or ""
     if suffix in _BINARY and amount == amount.to_integral_value():
         return _binary(int(amount))
-    amount = amount.quantize(Decimal(1).scaleb(smallest), rounding=ROUND_UP)
-    return _decimal(amount, exponent=bool(suffix) and suffix[0] in "eE" and suffix != "E")
+    with localcontext(_EXACT):
+        amount = amount.quantize(Decimal(1).scaleb(smallest), rounding=ROUND_UP)
+        return _decimal(amount, exponent=bool(suffix) and suffix[0] in "eE" and suffix != "E")
 
 
 def _binary(amount: int) -> str:

@@ -11,7 +11,7 @@ from tiphys.devcluster.metadata import common_causes, label_causes, quoted
 from tiphys.devcluster.pod_shapes import CONDITIONS, METADATA, SELECTOR, TEMPLATE
 from tiphys.devcluster.rules import Admission, Manifest, Rules
 from tiphys.devcluster.rules_pods import default_template, show_template, template_causes
-from tiphys.devcluster.selectors import from_label_selector
+from tiphys.devcluster.selectors import OPERATORS, from_label_selector
 from tiphys.devcluster.shapes import always, atomic, struct
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ def _selection_causes(spec: Mapping[str, Any]) -> list[Cause]:
         causes.append(Cause("spec.selector", "Required value", _REQUIRED))
     else:
         wrong = label_causes(selector.get("matchLabels") or {}, "spec.selector.matchLabels")
+        for place, item in enumerate(selector.get("matchExpressions") or ()):
+            if item.get("operator") not in OPERATORS:
+                where = f"spec.selector.matchExpressions[{place}].operator"
+                wrong.append(Cause(where, f"Invalid value: {quoted(item.get('operator') or '')}: not a valid selector operator"))
         if wrong:
             return [*wrong, Cause("spec.selector", f"Invalid value: {go_selector(selector)}: invalid label selector")]
         if not selector.get("matchLabels") and not selector.get("matchExpressions"):

@@ -13,7 +13,7 @@ from tiphys.devcluster.metadata import quoted
 from tiphys.devcluster.pod_shapes import CONDITIONS, METADATA, TEMPLATE
 from tiphys.devcluster.rules import Admission, Manifest, Rules
 from tiphys.devcluster.rules_pods import default_template, show_template, template_causes
-from tiphys.devcluster.shapes import ANY, TEXTS, Shape, always, keyed, struct
+from tiphys.devcluster.shapes import ANY, OBJECT, TEXT_LIST, TEXT_MAP, Shape, always, keyed, listed, struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,7 +68,7 @@ class NamespaceRules(Rules):
         "Namespace",
         "",
         metadata=METADATA,
-        spec=always(struct("NamespaceSpec", "", finalizers=TEXTS)),
+        spec=always(struct("NamespaceSpec", "", finalizers=TEXT_LIST)),
         status=always(struct("NamespaceStatus", "phase:s", conditions=CONDITIONS)),
     )
 
@@ -123,7 +123,7 @@ class ConfigMapRules(PlainRules):
     """The admission of ConfigMaps."""
 
     def __init__(self) -> None:
-        super().__init__(struct("ConfigMap", "immutable:b", metadata=METADATA, data=TEXTS, binaryData=TEXTS))
+        super().__init__(struct("ConfigMap", "immutable:b", metadata=METADATA, data=TEXT_MAP, binaryData=TEXT_MAP))
 
     def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
         """Check keys, and that an immutable one stays."""
@@ -137,7 +137,7 @@ class SecretRules(PlainRules):
     selectable = frozenset(("type",))
 
     def __init__(self) -> None:
-        super().__init__(struct("Secret", "immutable:b type:s", metadata=METADATA, data=TEXTS, stringData=TEXTS))
+        super().__init__(struct("Secret", "immutable:b type:s", metadata=METADATA, data=TEXT_MAP, stringData=TEXT_MAP))
 
     def admit(self, manifest: Manifest, write: Admission) -> None:
         """Turn stringData into data."""
@@ -174,6 +174,10 @@ _ABOUT = ("kind", "namespace", "name", "uid", "apiVersion", "resourceVersion", "
 
 class EventRules(PlainRules):
     """The admission of core/v1 Events."""
+
+    def __init__(self) -> None:
+        about = struct("ObjectReference", " ".join(f"{key}:s" for key in _ABOUT))
+        super().__init__(Shape(fields={"metadata": METADATA, "involvedObject": always(about), "source": always(OBJECT)}))
 
     selectable = frozenset(f"involvedObject.{key}" for key in _ABOUT) | {"reason", "reportingComponent", "source", "type"}
 
@@ -288,10 +292,13 @@ class IngressRules(SpecRules):
     """The admission of Ingresses."""
 
     def __init__(self) -> None:
-        names = "ingressClassName:s defaultBackend tls rules"
+        names = "ingressClassName:s defaultBackend:o tls"
+        http = struct("HTTPIngressRuleValue", "", paths=listed(struct("HTTPIngressPath", "path:s pathType:s backend:o")))
+        rules = listed(struct("IngressRule", "host:s", http=http))
         status = always(struct("IngressStatus", "", loadBalancer=always(ANY)))
         super().__init__(
-            struct("Ingress", "", metadata=METADATA, spec=always(struct("IngressSpec", names)), status=status), status_apart=True
+            struct("Ingress", "", metadata=METADATA, spec=always(struct("IngressSpec", names, rules=rules)), status=status),
+            status_apart=True,
         )
 
     def complete(self, manifest: Manifest, write: Admission) -> None:

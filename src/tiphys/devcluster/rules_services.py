@@ -10,7 +10,7 @@ from tiphys.devcluster.errors import Cause
 from tiphys.devcluster.metadata import label_causes, name_problems, quoted
 from tiphys.devcluster.pod_shapes import METADATA
 from tiphys.devcluster.rules import Admission, Manifest, Rules
-from tiphys.devcluster.shapes import ANY, Shape, always, keyed, struct
+from tiphys.devcluster.shapes import ANY, OBJECT, TEXT_LIST, TEXT_MAP, always, keyed, listed, struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,9 +38,9 @@ class ServiceRules(Rules):
                 "externalTrafficPolicy:s healthCheckNodePort:i publishNotReadyAddresses:b sessionAffinityConfig ipFamilyPolicy:s "
                 "allocateLoadBalancerNodePorts:b loadBalancerClass:s internalTrafficPolicy:s topologyKeys trafficDistribution:s",
                 ports=keyed(_PORT, "port", "protocol", protocol="TCP"),
-                selector=ANY,
-                clusterIPs=Shape(),
-                ipFamilies=Shape(),
+                selector=TEXT_MAP,
+                clusterIPs=TEXT_LIST,
+                ipFamilies=TEXT_LIST,
             )
         ),
         status=always(struct("ServiceStatus", "conditions", loadBalancer=always(ANY))),
@@ -148,11 +148,19 @@ def _kept_address(new: dict[str, Any], old: dict[str, Any]) -> list[Cause]:
     return [Cause("spec.clusterIPs[0]", f"Invalid value: []string{{{quoted(after)}}}: may not change once set")]
 
 
+_ADDRESSES = {"addresses": listed(OBJECT), "notReadyAddresses": listed(OBJECT)}
+_ENDPOINT = struct(
+    "Endpoint",
+    "conditions:o hostname:s targetRef:o deprecatedTopology:o nodeName:s zone:s hints:o",
+    addresses=TEXT_LIST,
+)
+
+
 class EndpointsRules(Rules):
     """The admission of Endpoints; unlike the real server, loopback addresses are taken: pods live there."""
 
     counts_generations = False
-    shape = Shape(fields={"metadata": METADATA, "subsets": Shape()})
+    shape = struct("Endpoints", "", metadata=METADATA, subsets=listed(struct("EndpointSubset", "", **_ADDRESSES, ports=listed(OBJECT))))
 
     def admit(self, manifest: Manifest, write: Admission) -> None:
         """Fill in protocols."""
@@ -165,7 +173,7 @@ class EndpointsRules(Rules):
 class EndpointSliceRules(Rules):
     """The admission of EndpointSlices."""
 
-    shape = struct("EndpointSlice", "addressType:s endpoints ports", metadata=METADATA)
+    shape = struct("EndpointSlice", "addressType:s", metadata=METADATA, endpoints=listed(_ENDPOINT), ports=listed(OBJECT))
 
     def admit(self, manifest: Manifest, write: Admission) -> None:
         """Fill in conditions, port names and protocols."""

@@ -59,7 +59,7 @@ def from_label_selector(selector: Mapping[str, Any] | None) -> Callable[[Mapping
     for key, value in (selector.get("matchLabels") or {}).items():
         tests.append(_is(key, value))
     expressions = selector.get("matchExpressions") or ()
-    tests += [_OPERATORS[item["operator"]](item["key"], frozenset(item.get("values") or ())) for item in expressions]
+    tests += [OPERATORS.get(item.get("operator"), _never)(item.get("key", ""), frozenset(item.get("values") or ())) for item in expressions]
     return lambda labels: all(test(labels) for test in tests)
 
 
@@ -83,6 +83,10 @@ def _absent(key: str, _: frozenset[str] = frozenset()) -> Callable[[Mapping[str,
     return lambda labels: key not in labels
 
 
+def _never(_key: str, _: frozenset[str]) -> Callable[[Mapping[str, str]], bool]:
+    return lambda _: False
+
+
 def _compares(key: str, operator: str, value: str) -> Callable[[Mapping[str, str]], bool]:
     limit = int(value)
 
@@ -96,7 +100,7 @@ def _compares(key: str, operator: str, value: str) -> Callable[[Mapping[str, str
     return test
 
 
-_OPERATORS: dict[str, Callable[[str, frozenset[str]], Callable[[Mapping[str, str]], bool]]] = {
+OPERATORS: dict[str, Callable[[str, frozenset[str]], Callable[[Mapping[str, str]], bool]]] = {
     "In": _in,
     "NotIn": _not_in,
     "Exists": _exists,

@@ -16,6 +16,7 @@ _TYPES: dict[str, tuple[str, type]] = {
     "l": ("int64", int),
     "b": ("bool", bool),
     "s": ("string", str),
+    "o": ("object", dict),
 }
 
 
@@ -54,14 +55,17 @@ class Shape:
 
 ANY = Shape()
 _SCALARS = {letter: Shape(scalar=scalar) for letter, scalar in _TYPES.items()}
-TEXTS = Shape(items=_SCALARS["s"])
+OBJECT = _SCALARS["o"]
+TEXT_MAP = Shape(items=_SCALARS["s"], scalar=("map[string]string", dict))
+TEXT_LIST = Shape(items=_SCALARS["s"], scalar=("[]string", list))
 
 
-def struct(go_name: str, names: str, **below: Shape) -> Shape:
+def struct(go_name: str, names: str, /, **below: Shape) -> Shape:
     """
-    Give the shape of a struct: *names* are its plain fields, `name:i` an int32, `:l` an int64, `:b` a bool, `:s` a string.
+    Give the shape of a struct whose plain fields are *names*.
 
-    A trailing underscore in a keyword is dropped, so that Python's own words can be fields.
+    `name:i` is an int32, `:l` an int64, `:b` a bool, `:s` a string, `:o` an object; a bare name is anything. A trailing
+    underscore in a keyword is dropped, so that Python's own words can be fields.
     """
     fields: dict[str, Shape] = {}
     for name in names.split():
@@ -73,7 +77,14 @@ def struct(go_name: str, names: str, **below: Shape) -> Shape:
 
 def keyed(item: Shape, *keys: str, patch: str | None = None, **defaults: object) -> Shape:
     """Give the shape of a list whose items have an identity; strategic patches use the first key unless *patch* says otherwise."""
-    return Shape(items=item, keys=keys, key_defaults=defaults, patch_key=keys[0] if patch is None else patch)
+    kind = (f"[]v1.{item.go_name or 'object'}", list)
+    item = OBJECT if item is ANY else item
+    return Shape(items=item, keys=keys, key_defaults=defaults, patch_key=keys[0] if patch is None else patch, scalar=kind)
+
+
+def listed(item: Shape) -> Shape:
+    """Give the shape of a list that is owned as one value."""
+    return Shape(items=item, scalar=(f"[]v1.{item.go_name or 'object'}", list))
 
 
 def always(shape: Shape) -> Shape:

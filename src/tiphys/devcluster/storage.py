@@ -33,6 +33,7 @@ Key = tuple[str, str]  # (group, plural)
 Found = list[Stored]
 Warnings = list[str]
 FIRST_VERSION = 1000  # like a cluster that has lived a little: small numbers are too old to watch from
+IN_PROCESS = "binding"  # how the scheduler places a pod; not served over HTTP
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
@@ -64,8 +65,9 @@ class Store:
     All objects of a cluster, their history, and the operations of its API.
 
     *names* gives uids and suffixes: seed it and a whole run repeats itself. *service_network* is where cluster IPs
-    come from. Of each kind the last *kept_events* changes are remembered; who needs older ones gets 410. `read` and `scan` give shared objects that must not be changed; `get`, `create`, `update` and `patch`
-    give manifests of the caller's own.
+    come from. Of each kind the last *kept_events* changes are remembered; who needs older ones gets 410. `read`
+    and `scan` give shared objects that must not be changed; `get`, `create`, `update` and `patch` give manifests of
+    the caller's own.
     """
 
     def __init__(
@@ -231,7 +233,7 @@ class Store:
 
         """
         write = self._write(resource, manager=manager, field_validation=field_validation, dry_run=dry_run, warnings=warnings)
-        write.subresource = subresource
+        write.subresource = self._served(resource, name, subresource)
         name = name or manifest.get("metadata", {}).get("name", "")
         namespace = namespace or manifest.get("metadata", {}).get("namespace", "")
         return self.replace(_own(manifest), write, name=name, namespace=namespace).copy()
@@ -271,7 +273,7 @@ class Store:
 
         """
         write = self._write(resource, manager=manager, field_validation=field_validation, dry_run=dry_run, warnings=warnings)
-        write.subresource = subresource
+        write.subresource = self._served(resource, name, subresource)
         return self.amend(name, kind, body, write, namespace=namespace).copy()
 
     def amend(self, name: str, kind: PatchKind, body: Json, write: Admission, *, namespace: str = "") -> Stored:
@@ -439,6 +441,12 @@ class Store:
             dry_run=dry_run,
             warnings=warnings if warnings is not None else [],
         )
+
+    @staticmethod
+    def _served(resource: ResourceType, name: str, subresource: str) -> str:
+        if subresource and subresource not in (*resource.subresources, IN_PROCESS):
+            raise not_found(resource, name)
+        return subresource
 
     def _channel(self, resource: ResourceType) -> Channel:
         channel = self._channels.get(resource.key)

@@ -34,6 +34,7 @@ def prepare_create(manifest: Manifest, write: Admission, namespace: str) -> None
         raise StatusError(500, "resourceVersion should not be set on objects to be created", details={})
     for key in (*_SERVER_OWNED, "selfLink", "resourceVersion"):
         metadata.pop(key, None)
+    metadata.setdefault("name", "")
     generated = not metadata.get("name") and bool(metadata.get("generateName"))
     if generated:
         metadata["name"] = _generated_name(metadata, write)
