@@ -67,6 +67,10 @@ class Terminal:
         assert process.returncode is not None
         return Done(code=process.returncode, out=out.decode(), err=err.decode())
 
+    async def types(self, text: str) -> str:
+        """Give what a line of a shell prints that succeeds."""
+        return await self.says("bash", "-e", "-c", text)
+
     async def watches(self, *words: str, until: str) -> str:
         """Start a command that goes on for ever, end it with Ctrl-C once it has shown *until*, and give what it showed."""
         process = await self.start(*words)

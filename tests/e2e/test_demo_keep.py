@@ -3,12 +3,11 @@
 import asyncio
 import json
 import os
-import shlex
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -63,7 +62,8 @@ async def demo(folder: Path, *arguments: str) -> AsyncIterator[Demo]:
         yield Demo(process)
     finally:
         if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.communicate()
 
 
@@ -103,19 +103,15 @@ async def test_the_cluster_that_is_kept_can_be_used_as_printed_and_leaves_nothin
     async with demo(tmp_path, "--keep", "--scenario", "abort") as running:
         await running.line("curl -H")
         greeting = next(number for number, line in enumerate(running.printed) if "goes on until Ctrl-C" in line)
-        export, *told = [shlex.split(line) for line in running.printed[greeting + 1 :]]
-        get, watch, set_image, tail, curl = told
-        people = Terminal(home=tmp_path, kubeconfig=Path(export[1].removeprefix("KUBECONFIG=")))
+        export, get, watch, set_image, tail, curl = running.printed[greeting + 1 :]
+        people = Terminal(home=tmp_path)
         members = family(running.process.pid)
         ears = listening(members)
 
-        listed = await people.says(*get)
-        changed = await people.says(*set_image)
-        logged = await people.says(*tail)
-        answered = await people.says(*curl)
-        watched = await people.watches(*watch, until="revision:3")
-        tree = await people.says("tiphys", "get", "rollout", "rollouts-demo", "--no-color")
-        described = await people.says("kubectl", "describe", "rollout", "rollouts-demo")
+        listed, changed, logged, answered = [await people.types(f"{export}\n{line}") for line in (get, set_image, tail, curl)]
+        watched = await people.watches("bash", "-c", f"{export}\nexec {watch.strip()}", until="revision:3")
+        tree = await people.types(f"{export}\ntiphys get rollout rollouts-demo --no-color")
+        described = await people.types(f"{export}\nkubectl describe rollout rollouts-demo")
         status = await running.end(signal.SIGINT)
 
     assert listed.splitlines()[1].split()[:2] == ["rollouts-demo", "5"]

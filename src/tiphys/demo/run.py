@@ -155,12 +155,12 @@ async def _keep(stage: Stage, console: Console) -> None:
     """Leave everything running until somebody ends it."""
     console.print(
         f"\nThe cluster goes on until Ctrl-C. In another terminal:\n"
-        f"  export KUBECONFIG={stage.kubeconfig}\n"
+        f"  export PATH={Path(sys.executable).parent}:$PATH KUBECONFIG={stage.kubeconfig} MESH={stage.envoy.url}\n"
         f"  kubectl get rollouts\n"
         f"  tiphys get rollout {app.NAME} --watch\n"
         f"  tiphys set image {app.NAME} {app.CONTAINER}={app.image('4')}\n"
         f"  tail {stage.log}\n"
-        f"  curl -H 'Host: {app.HOST}' {stage.envoy.url}",
+        f"  curl -H 'Host: {app.HOST}' $MESH",
         highlight=False,
         soft_wrap=True,
     )
