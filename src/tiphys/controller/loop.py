@@ -25,6 +25,7 @@ from tiphys.controller.queue import WorkQueue
 from tiphys.controller.telemetry import Telemetry
 from tiphys.controller.trouble import CreationError, RefusedError, RoutingError, TakenNameError
 from tiphys.core.actions import Event, Plan
+from tiphys.core.decide import standstill
 from tiphys.core.observed import Observed
 from tiphys.core.report import Report, invalid, not_created
 from tiphys.kube.clock import Clock
@@ -39,6 +40,7 @@ CONFLICTS_AT_ONCE: Final = 3
 
 W = TypeVar("W", bound=Wire)
 Decide = Callable[[Observed], Plan]
+Standstill = Callable[[Observed], Report | None]
 
 log = structlog.get_logger("tiphys.controller")
 
@@ -62,6 +64,7 @@ class Passes:
         telemetry: Telemetry,
         decide: Decide,
         gate: Gate,
+        standstill: Standstill = standstill,
         resync: float = RESYNC,
     ) -> None:
         self._caches = caches
@@ -72,6 +75,7 @@ class Passes:
         self._telemetry = telemetry
         self._decide = decide
         self._gate = gate
+        self._standstill = standstill
         self._resync = resync
         self._eye = Eye(caches, clock, naming)
         self._conflicts: dict[Key, int] = {}
@@ -113,10 +117,11 @@ class Passes:
             self._conflict(key, error)
         except RoutingError as error:
             self._routing_failed(key, error)
-        except TakenNameError as error:
-            await self._count_collision(key, error)
-        except CreationError as error:
-            await self._creation_failed(key, error)
+        except TakenNameError:
+            self._retry(key)
+        except CreationError:
+            self._telemetry.failed(key)
+            self._retry(key)
         except RefusedError as error:
             self._telemetry.refused(key, error.rule)
             self._failed(key, Event(reason=Reason.UNSAFE_ACTION, message=str(error), type=EventType.WARNING))
@@ -153,7 +158,11 @@ class Passes:
             return 0.0
         sight = self._eye.look(rollout)
         plan = self._decide(sight.seen)
-        await carry_out(plan, sight, self._cluster, self._gate)
+        try:
+            await carry_out(plan, sight, self._cluster, self._gate)
+        except TiphysError as error:
+            await self._report_failure(key, sight.seen, error)
+            raise
         self._conflicts.pop(key, None)
         self._said.pop(key, None)
         self._note_end(rollout.status, plan.status)
@@ -199,31 +208,13 @@ class Passes:
     def _routing_failed(self, key: Key, error: RoutingError) -> None:
         if all(isinstance(each, ConflictError) for each in error.errors):
             self._conflict(key, error)
-        elif all(isinstance(each, ConflictError | CredentialError | UnauthorizedError | UnreachableError) for each in error.errors):
-            self._retry(key)
+            return
+        wait = max((each.retry_after or 0.0 for each in error.errors if isinstance(each, ThrottledError)), default=0.0)
+        if _passes_by_itself(error):
+            self._retry(key, at_least=wait)
         else:
-            waits = [each.retry_after or 0.0 for each in error.errors if isinstance(each, ThrottledError)]
             event = Event(reason=Reason.TRAFFIC_ROUTING_ERROR, message=str(error), type=EventType.WARNING)
-            self._failed(key, event, at_least=max(waits, default=0.0))
-
-    async def _count_collision(self, key: Key, error: TakenNameError) -> None:
-        """Raise the collision count, which gives the template another hash (lifecycle 3.5)."""
-        log.info("name taken", rollout=key.name, namespace=key.namespace, replica_set=error.name, collision_count=error.count)
-        rollout = self._caches.rollout(key)
-        if rollout is not None:
-            status = msgspec.structs.replace(rollout.status, collision_count=error.count)
-            await self._write_status(key, rollout, status, purpose=f"collision count {error.count}: {error.name} is taken")
-        self._retry(key)
-
-    async def _creation_failed(self, key: Key, error: CreationError) -> None:
-        """Write what stays true although the pass failed: that the ReplicaSet cannot be created."""
-        rollout = self._caches.rollout(key)
-        if rollout is not None and self._said.get(key) != str(error):
-            told = not_created(rollout, error.name, str(error.error), self._clock.now())
-            await self._write_report(key, rollout, told, purpose=f"condition: ReplicaSet {error.name} cannot be created")
-            self._said[key] = str(error)
-        self._telemetry.failed(key)
-        self._retry(key)
+            self._failed(key, event, at_least=wait)
 
     def _failed(self, key: Key, event: Event, *, at_least: float = 0.0) -> None:
         """Tell *event*, once for as long as the same failure lasts, and look again after a delay."""
@@ -247,6 +238,32 @@ class Passes:
 
     def _retry(self, key: Key, *, at_least: float = 0.0) -> None:
         self._queue.retry(key, at_least=at_least)
+
+    # What a failed pass still writes
+
+    async def _report_failure(self, key: Key, seen: Observed, error: TiphysError) -> None:
+        """
+        Write what stays true although the pass failed, so that a write that never succeeds does not end in silence.
+
+        A server that is away or asks for patience is told nothing, and after a conflict the next look comes at once.
+        """
+        rollout = self._caches.rollout(key)
+        if rollout is None or _passes_by_itself(error):
+            return
+        match error:
+            case TakenNameError(name=name, count=count):
+                log.info("name taken", rollout=key.name, namespace=key.namespace, replica_set=name, collision_count=count)
+                status = msgspec.structs.replace(rollout.status, collision_count=count)
+                await self._write_status(key, rollout, status, purpose=f"collision count {count}: {name} is taken")
+            case CreationError(name=name):
+                if self._said.get(key) != str(error):
+                    told = not_created(rollout, name, str(error.error), seen.now)
+                    await self._write_report(key, rollout, told, purpose=f"condition: ReplicaSet {name} cannot be created")
+                    self._said[key] = str(error)
+            case _:
+                report = self._standstill(seen)
+                if report is not None:
+                    await self._write_report(key, rollout, report, purpose="what stays true although the pass failed")
 
     # A Rollout that does not decode
 
@@ -283,6 +300,13 @@ class Passes:
 
     def _tell(self, rollout: Rollout, event: Event) -> None:
         self._cluster.tell(about(rollout), event)
+
+
+def _passes_by_itself(error: Exception) -> bool:
+    """Whether only time or another look helps, and there is nothing to tell anybody."""
+    if isinstance(error, RoutingError):
+        return all(_passes_by_itself(each) for each in error.errors)
+    return isinstance(error, ConflictError | CredentialError | NotFoundError | ThrottledError | UnauthorizedError | UnreachableError)
 
 
 def _reconciliation_error(text: str) -> Event:

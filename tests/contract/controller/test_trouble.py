@@ -220,6 +220,25 @@ def test_an_edit_that_is_refused_by_the_router_object_is_told_and_tried_again() 
     assert controller.rollout().status.phase == "Paused"
 
 
+def test_a_route_that_can_never_be_written_ends_in_the_progress_deadline_and_not_in_silence() -> None:
+    controller = world(WEIGHT_20, PAUSE)
+    controller.edit(ROLLOUT, "web", {"spec": {"progressDeadlineSeconds": 120}})
+
+    def refuse(_verb: str, plural: str) -> KubeError | None:
+        return InvalidError(422, "Invalid", "admission says no") if plural == "virtualservices" else None
+
+    controller.api.refuse = refuse
+    release(controller)
+    controller.cluster.advance(300)
+
+    progressing = condition(controller, "Progressing")
+    assert progressing is not None
+    assert progressing.reason == "ProgressDeadlineExceeded"
+    assert controller.rollout().status.phase == "Degraded"
+    assert controller.rollout().status.current_step_index == 0
+    assert controller.told.reasons.count("TrafficRoutingError") == 1
+
+
 # Ownership
 
 
