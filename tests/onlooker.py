@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from inprocess import InProcessController
@@ -45,22 +46,28 @@ class Onlooker:
         self._before: Glance | None = None
         self.problems: list[str] = []
         self.gained: list[int] = []
-        self.writes = 0
+        self.moments: list[tuple[int, datetime]] = []
+        """The version of the store and the time before and after each write: before the first, after it, before the second, ..."""
 
     # The witness
 
     def before(self) -> None:
         self._before = self.glance()
+        self._note_moment()
 
     def after(self, verb: str, plural: str, body: str) -> None:
         before, now = self._before, self.glance()
-        self.writes += 1
+        self._note_moment()
         if before is None:
             return
         if now.sides["canary"].weight != before.sides["canary"].weight:
             self.gained.append(now.sides["canary"].weight)
         what = f"{verb} {plural} {body[:200]}"
         self.problems += [f"{problem} after {what}" for problem in self._wrong(before, now)]
+
+    def _note_moment(self) -> None:
+        cluster = self._controller.cluster
+        self.moments.append((cluster.store.version, cluster.now))
 
     def _wrong(self, before: Glance, now: Glance) -> list[str]:
         rollout = self._controller.rollout()

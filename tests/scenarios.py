@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final, Literal, TypeVar
 
 from inprocess import InProcessController, pod_template, rollout_manifest, service_manifest, virtual_service_manifest
@@ -123,7 +124,7 @@ class Story:
     """
 
     def __init__(self, manifests: Iterable[Manifest], *, prepare: Callable[[InProcessController], None] | None = None) -> None:
-        self.cluster = VirtualCluster(definitions=[*foreign_definitions("networking.istio.io"), *crd_manifests()])
+        self.cluster = VirtualCluster(definitions=_definitions())
         self.controller = InProcessController(self.cluster, decide=self._decide, gate=violated)
         self.onlooker = Onlooker(self.controller)
         self.controller.api.witness = self.onlooker
@@ -336,6 +337,15 @@ class Story:
     def reasons(self) -> set[Why]:
         """Why the last pass waits."""
         return set() if self.last is None else {because.why for because in self.last.because}
+
+
+@cache
+def _definitions() -> tuple[Manifest, ...]:
+    """Give the definitions that a story needs; the store keeps copies."""
+    needed = {"Rollout", "VirtualService", "DestinationRule"}
+    return tuple(
+        found for found in (*foreign_definitions("networking.istio.io"), *crd_manifests()) if found["spec"]["names"]["kind"] in needed
+    )
 
 
 def told(*steps: Manifest, image: str = "1", **given: Any) -> Story:  # noqa: ANN401 - see `app`

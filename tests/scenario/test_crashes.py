@@ -56,13 +56,6 @@ def supersede(story: Story) -> None:
     story.rest()
 
 
-def rollback(story: Story) -> None:
-    story.set_image("2")
-    story.until_weight(50)
-    story.set_image("1")
-    story.rest()
-
-
 def retry(story: Story) -> None:
     story.set_image("2")
     story.until_weight(50)
@@ -108,11 +101,23 @@ def _lasting(value: Any) -> Any:  # noqa: ANN401 - any JSON
             return value
 
 
-@pytest.mark.parametrize("routing", ["istio", "subsets"])
+def crash_points(plain: Story) -> list[tuple[int, int]]:
+    """
+    Give (before, after) of every moment to die at around the writes of a story without deaths.
+
+    After one write of a pass is the same moment as before the next one: nothing else happens in between, and whoever comes after knows
+    nothing of either.
+    """
+    moments = plain.onlooker.moments
+    assert len(moments) == 2 * plain.controller.api.writes
+    first_seen = {moment: at for at, moment in reversed(list(enumerate(moments)))}
+    return [(at // 2 + 1, 0) if at % 2 == 0 else (0, at // 2 + 1) for at in sorted(first_seen.values())]
+
+
 @pytest.mark.parametrize(
-    ("tale", "steps"),
-    [(promote, PLAIN), (promote, ROUTES), (abort, PLAIN), (abort, ROUTES), (supersede, PLAIN), (rollback, PLAIN), (retry, ROUTES)],
-    ids=["promote", "promote-routes", "abort", "abort-routes", "supersede", "rollback", "retry-full"],
+    ("tale", "steps", "routing"),
+    [(promote, ROUTES, "istio"), (abort, PLAIN, "istio"), (supersede, PLAIN, "istio"), (retry, ROUTES, "subsets")],
+    ids=["promote", "abort", "supersede", "retry-and-promote-full"],
 )
 def test_a_death_anywhere_changes_nothing_in_the_end(
     tale: Tale, steps: tuple[Manifest, ...], routing: Routing, record_property: Callable[[str, object], None]
@@ -120,13 +125,14 @@ def test_a_death_anywhere_changes_nothing_in_the_end(
     """One death in turn before and after every write, each followed by a controller that knows nothing."""
     plain = run(tale, steps, routing)
     wanted = fingerprint(plain)
-    writes = plain.controller.api.writes
+    points = crash_points(plain)
     assert plain.onlooker.problems == []
 
-    for at in range(1, writes + 1):
-        for story, when in ((run(tale, steps, routing, before=at), "before"), (run(tale, steps, routing, after=at), "after")):
-            assert story.controller.deaths == 1, f"{when} write {at} of {writes}"
-            assert story.onlooker.problems == [], f"{when} write {at} of {writes}"
-            assert fingerprint(story) == wanted, f"{when} write {at} of {writes}"
-    record_property("crash_points", 2 * writes)
-    print(f"{tale.__name__} ({routing}): {2 * writes} crash points explored, all with the same end")  # noqa: T201 - the figure is asked for
+    for before, after in points:
+        story = run(tale, steps, routing, before=before, after=after)
+        where = f"death before write {before}" if before else f"death after write {after}"
+        assert story.controller.deaths == 1, where
+        assert story.onlooker.problems == [], where
+        assert fingerprint(story) == wanted, where
+    record_property("crash_points", len(points))
+    print(f"{tale.__name__} ({routing}): {len(points)} crash points, {plain.controller.api.writes} writes, one end")  # noqa: T201 - the figure is asked for
