@@ -1,0 +1,66 @@
+"""When is a kind watched, and what happens while the server does not serve it?"""
+
+import asyncio
+from datetime import UTC, datetime
+
+from inprocess import virtual_service_manifest
+from tiphys.api.meta import Manifest
+from tiphys.controller.kinds import Kinds
+from tiphys.controller.watches import LOOK_AGAIN, Watches
+from tiphys.devcluster.apiserver import ApiServer
+from tiphys.devcluster.assembly import assemble, install_definitions
+from tiphys.devcluster.foreign import foreign_definitions
+from tiphys.devcluster.storage import Store as ClusterStore
+from tiphys.kube.client import Client
+from tiphys.kube.connection import Connection
+from tiphys.kube.store import Store
+
+VIRTUAL_SERVICE = ("networking.istio.io", "VirtualService")
+PATIENCE = 20.0
+
+
+class PatientClock:
+    """Real time, in which long waits end when the test says so."""
+
+    def __init__(self) -> None:
+        self.waits = asyncio.Event()
+        self.over = asyncio.Event()
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time() + (LOOK_AGAIN if self.over.is_set() else 0.0)
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds < LOOK_AGAIN:
+            await asyncio.sleep(seconds)
+            return
+        self.waits.set()
+        await self.over.wait()
+
+
+async def test_a_kind_that_is_defined_later_is_watched_from_then_on() -> None:
+    server = ApiServer(ClusterStore())
+    assemble(server.store, addresses=None, serve=False)
+    await server.start()
+    clock = PatientClock()
+    answers: list[bool] = []
+    found = Store[Manifest](dict)
+    async with Client(Connection(server=server.url)) as client, asyncio.TaskGroup() as group:
+        watches = Watches(client, Kinds(), clock)
+        watches.use(group)
+        watches.start(VIRTUAL_SERVICE, found, lambda: answers.append(watches.absent(VIRTUAL_SERVICE)))
+        await asyncio.wait_for(clock.waits.wait(), PATIENCE)
+        while_missing = list(answers)
+
+        install_definitions(server.store, foreign_definitions("networking.istio.io"))
+        server.store.create(server.store.registry.of_manifest(virtual_service_manifest()), virtual_service_manifest())
+        clock.over.set()
+        await asyncio.wait_for(found.synced.wait(), PATIENCE)
+        watches.stop()
+    await server.stop()
+
+    assert while_missing == [True]
+    assert not watches.absent(VIRTUAL_SERVICE)
+    assert [manifest["metadata"]["name"] for manifest in found.values()] == ["web"]
