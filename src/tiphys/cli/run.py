@@ -68,6 +68,13 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     is_flag=True,
     help="Let header and mirror routes take over matches, timeouts and retries of the route they stand for.",
 )
+@click.option(
+    "--traefik-api-group",
+    "traefik_group",
+    default="traefik.io",
+    show_default=True,
+    help="API group of TraefikServices; traefik.containo.us for Traefik 2.",
+)
 def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each option above
     """
     Run the controller until it is stopped.
@@ -105,7 +112,7 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
             health_port=options["health_port"],
             log_level=given.get("loglevel", "info"),
             log_format=options["logformat"],
-            routers=RouterSettings(istio_inherit=options["istio_inherit"]),
+            routers=RouterSettings(istio_inherit=options["istio_inherit"], traefik_group=options["traefik_group"]),
         )
     )
 

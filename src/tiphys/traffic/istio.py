@@ -13,10 +13,10 @@ from tiphys.core.observed import Verification
 from tiphys.traffic import istio_rules
 from tiphys.traffic.istio_hosts import Sides, recorded_experiments
 from tiphys.traffic.istio_services import VirtualService, said, take_apart, warnings, written
-from tiphys.traffic.istio_weights import wished_experiments
 from tiphys.traffic.manifests import annotations
 from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
 from tiphys.traffic.settings import Settings
+from tiphys.traffic.shares import wished_experiments
 from tiphys.traffic.together import combine
 
 GROUP: Final = "networking.istio.io"

@@ -8,8 +8,9 @@ from typing import Any, Final
 from tiphys.api.errors import SpecError
 from tiphys.core.intent import HeaderMatch, HeaderRoute, MatchKind, MirrorRoute, RequestMatch, TextMatch
 from tiphys.traffic.istio_hosts import Side, Sides
-from tiphys.traffic.istio_weights import LONE_WEIGHT, Parted, Shares, part, shares, sides_in
+from tiphys.traffic.istio_weights import LONE_WEIGHT, part, sides_in
 from tiphys.traffic.manifests import entries
+from tiphys.traffic.shares import Parted, Shares, shares
 
 Entry = Mapping[str, Any]
 

@@ -22,8 +22,9 @@ from tiphys.traffic.istio_routes import (
     standing,
 )
 from tiphys.traffic.istio_select import Carrier, Entries, all_entries, carriers
-from tiphys.traffic.istio_weights import Parted, Route, overflow, part, shares, weighted, wished_experiments
+from tiphys.traffic.istio_weights import Route, part
 from tiphys.traffic.manifests import mapping, with_annotation
+from tiphys.traffic.shares import Parted, overflow, shares, weighted, wished_experiments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,8 +109,12 @@ def written(service: VirtualService, wish: TrafficIntent) -> Manifest:
 
     """
     experiments = wished_experiments(wish)
-    hosts = {name: _full_name(name, service.sides.namespace) if service.away else name for name in experiments}
-    routes = [weighted(carried.parted, wish, hosts) for carried in service.carried]
+
+    def destination(name: str, weight: int) -> Entry:
+        host = _full_name(name, service.sides.namespace) if service.away else name
+        return {"weight": weight, "destination": {"host": host}}
+
+    routes = [weighted(carried.parted, wish, destination) for carried in service.carried]
     lists: dict[str, Sequence[Entry]] = dict(service.entries)
     for carried, route in zip(service.carried, routes, strict=True):
         if route is not carried.parted.route:

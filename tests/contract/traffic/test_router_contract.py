@@ -337,6 +337,9 @@ def test_routers_that_got_the_same_wish_say_it_together(data: st.DataObject) -> 
 _SCHEMAS = {
     ("networking.istio.io", "VirtualService"): ("istio/all.yaml", "virtualservices.networking.istio.io", "v1"),
     ("networking.istio.io", "DestinationRule"): ("istio/all.yaml", "destinationrules.networking.istio.io", "v1"),
+    ("traefik.io", "TraefikService"): ("traefik/all.yaml", "traefikservices.traefik.io", "v1alpha1"),
+    # Traefik 2 is not described there; what we write in its group has the same form.
+    ("traefik.containo.us", "TraefikService"): ("traefik/all.yaml", "traefikservices.traefik.io", "v1alpha1"),
 }
 
 

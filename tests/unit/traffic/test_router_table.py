@@ -14,7 +14,6 @@ NOT_YET = {
     "smi": {"smi": {}},
     "ambassador": {"ambassador": {"mappings": ["web"]}},
     "appMesh": {"appMesh": {}},
-    "traefik": {"traefik": {"weightedTraefikServiceName": "web"}},
     "apisix": {"apisix": {"route": {"name": "web"}}},
     "plugins[example/router]": {"plugins": {"example/router": {}}},
 }
@@ -33,7 +32,7 @@ def test_a_product_that_is_not_in_the_table_is_refused_by_name(field: str, routi
     assert [router.name for router in routers_of(subject, settings=Settings())] == ["istio"]
     assert str(refused) == (
         f'spec.strategy.canary.trafficRouting.{field}: Invalid value: "{field}": '
-        "this version of Tiphys does not support this router; it supports: istio"
+        "this version of Tiphys does not support this router; it supports: " + ", ".join(sorted(product.field for product in ROUTERS))
     )
 
 
