@@ -2,13 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from inprocess import InProcessController
 from tiphys.api import names, values
 from tiphys.api.meta import Manifest
 from tiphys.devcluster.kinds import ENDPOINT_SLICES, REPLICA_SETS, SERVICES
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 SIDES: Final = ("stable", "canary")
 _OF_SERVICE: Final = "kubernetes.io/service-name"

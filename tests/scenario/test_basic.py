@@ -2,7 +2,7 @@
 
 import pytest
 
-from scenarios import CANARY_SERVICE, PAUSE_STEP, STABLE_SERVICE, Story, app, pause, told, weight
+from scenarios import CANARY_SERVICE, PAUSE_STEP, STABLE_SERVICE, Story, pause, told, weight
 
 Counts = tuple[int, int]
 

@@ -106,11 +106,15 @@ def _weight_event(now: Situation, wish: TrafficIntent) -> Event | None:
 
 
 def _ordered(now: Situation, create: CreateReplicaSet | None, routing: Routing, resizing: Sequence[UpdateReplicaSet]) -> tuple[Action, ...]:
-    """Put pods first, then selectors, then routes, then what may shrink: each leaves the cluster serving if the next one fails."""
+    """
+    Put pods first, then selectors, then routes, then what may shrink: each leaves the cluster serving if the next one fails.
+
+    The revision is noted before its ReplicaSet is created, so that the events come in the documented order (lifecycle 10.1).
+    """
     note = note_revision(now.seen, now.revisions)
     growing = [action for action in resizing if action.replicas is not None and action.replicas > action.before]
     rest = [action for action in resizing if action not in growing]
-    ordered = (create, note, *growing, *routing.moves, routing.write, *rest, *forget_old(now.seen, now.revisions))
+    ordered = (note, create, *growing, *routing.moves, routing.write, *rest, *forget_old(now.seen, now.revisions))
     return tuple(action for action in ordered if action is not None)
 
 
