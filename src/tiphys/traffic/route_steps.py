@@ -41,7 +41,7 @@ def written_down(routes: Sequence[HeaderRoute] | Sequence[MirrorRoute]) -> str:
 
 def read_back(value: object, kind: type[_R]) -> tuple[_R, ...] | None:
     """Give the routes that `written_down` put into an annotation; nothing where that cannot be read."""
-    if value in {None, ""}:
+    if value is None or value == "":
         return ()
     try:
         return msgspec.json.decode(value, type=tuple[kind, ...]) if isinstance(value, str) else None  # type: ignore[valid-type]  # a type at run time
