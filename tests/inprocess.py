@@ -1,6 +1,6 @@
 """The controller and the development cluster in one process, step by step, under one virtual clock and without HTTP."""
 
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
@@ -268,12 +268,13 @@ class InProcessController:
         self.gate = gate
         self.restart()
 
-    def restart(self) -> None:
-        """Begin anew with empty caches."""
+    def restart(self, *, held: Collection[Kind] = ()) -> None:
+        """Begin anew with empty caches; those of the kinds *held* stay empty until `feed.held` lets go of them."""
         clock = ClusterTime(self.cluster.clock)
         kinds = Kinds()
         naming = Naming(lambda rollout: routers_of(rollout, settings=RouterSettings()))
         self.feed = StoreFeed(self.cluster.store, kinds)
+        self.feed.held.update(held)
         self.caches = Mirror(self.feed, naming)
         self.queue: WorkQueue[Key] = WorkQueue(clock)
         self.telemetry = Telemetry()

@@ -185,8 +185,8 @@ class Mirror:
                 self._manifests[kind].subscribe(self._manifest_handler(kind))
 
     def _answered(self, kind: Kind) -> None:
-        """Look again at the Rollouts that waited for *kind*; the first two kinds tell of every object by themselves."""
-        if kind not in {ROLLOUT_KIND, REPLICA_SET_KIND}:
+        """Look again at the Rollouts that waited for *kind*; they themselves are told of one by one."""
+        if kind != ROLLOUT_KIND:
             self._tell(self.rollouts.values())
 
     def _rollout_changed(self, key: Key, old: Rollout | None, new: Rollout | None) -> None:

@@ -16,7 +16,7 @@ from tiphys.api.rollout import Rollout
 from tiphys.api.status import RolloutStatus
 from tiphys.api.words import EventType, Reason
 from tiphys.controller.apply import Gate, carry_out
-from tiphys.controller.caches import SERVICE_KIND, SLICE_KIND, Mirror, loading
+from tiphys.controller.caches import REPLICA_SET_KIND, SERVICE_KIND, SLICE_KIND, Mirror, loading
 from tiphys.controller.claims import claim
 from tiphys.controller.cluster import Cluster, about, rollout_ref
 from tiphys.controller.named import Naming
@@ -150,7 +150,7 @@ class Passes:
             self._telemetry.stale()
             return STALE_DELAY
         named = self._naming.of(rollout)
-        kinds = set(named.kinds) | ({SERVICE_KIND, SLICE_KIND} if named.services else set())
+        kinds = {REPLICA_SET_KIND, *named.kinds} | ({SERVICE_KIND, SLICE_KIND} if named.services else set())
         if loading(self._caches, kinds):
             return LOADING_DELAY
         self._greet(rollout)

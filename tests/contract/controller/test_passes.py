@@ -64,6 +64,25 @@ def test_a_new_process_makes_no_request_where_nothing_changed() -> None:
     assert controller.requests == []
 
 
+@pytest.mark.parametrize("kind", [REPLICA_SET, VIRTUAL_SERVICE, SERVICE])
+def test_a_new_process_does_nothing_before_it_has_read_all_that_a_rollout_needs(kind: Kind) -> None:
+    controller = world(WEIGHT_20, PAUSE)
+    release(controller)
+    controller.cluster.advance(60)
+    controller.requests.clear()
+
+    controller.restart(held=[kind])
+    controller.cluster.advance(20)
+    asked = list(controller.requests)
+    controller.feed.held.clear()
+    release(controller, "registry.example/web:3")
+    controller.cluster.advance(60)
+
+    assert asked == []
+    assert controller.rollout().status.phase == "Paused"
+    assert controller.manifest(ROLLOUT, "web")["metadata"]["annotations"][names.REVISION] == "3"
+
+
 def test_every_request_says_which_transition_it_serves_and_none_is_made_twice() -> None:
     controller = world(WEIGHT_20, PAUSE, {"setWeight": 60}, {"pause": {"duration": 0}}, replicas=5)
     release(controller)
