@@ -3,6 +3,9 @@
 import pytest
 
 from goldens import Case, Golden
+from settling.figures import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
+
+__all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -1,5 +1,6 @@
 """A toy cluster that obeys plans: pods come and go, slices lag, writes get lost."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,9 @@ from tiphys.core.decide import decide
 from tiphys.core.intent import HeaderRoute, MirrorRoute, Role, Routed
 from tiphys.core.invariants import plan_violations
 from tiphys.core.observed import Identity, Observed, RouterPicture, Verification
+
+FIGURES: Counter[str] = Counter()
+"""What the settle tests did in this process: worlds lived, passes decided, answers (actions and statuses) judged."""
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STABLE_SERVICE, CANARY_SERVICE = "web-stable", "web-canary"
@@ -63,7 +67,6 @@ class World:
     seen_events: list[str] = field(default_factory=list)
     gained: list[tuple[int, str]] = field(default_factory=list)
     passes: int = 0
-    checked: int = 0
     decide: Callable[[Observed], Plan] = decide
 
     @property
@@ -217,7 +220,8 @@ class World:
         broken = plan_violations(seen, plan)
         if broken:
             raise AssertionError("; ".join(broken))
-        self.checked += len(plan.actions) + 1
+        FIGURES["passes decided"] += 1
+        FIGURES["answers judged by every invariant"] += len(plan.actions) + 1
         self.obey(plan, lost_after=lost_after)
         self.last = plan
         self.passes += 1
@@ -311,6 +315,7 @@ def world(
     )
     rollout = Rollout(metadata=ObjectMeta(name="web", namespace="shop", generation=1), spec=spec)
     made = World(rollout=rollout)
+    FIGURES["worlds lived"] += 1
     if services:
         made.selectors = {STABLE_SERVICE: "", CANARY_SERVICE: ""}
     if subsets:
