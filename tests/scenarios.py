@@ -293,8 +293,9 @@ class Story:
 
     @property
     def replica_sets(self) -> dict[str, Manifest]:
-        """Give the ReplicaSets by version."""
-        return {_version(found): found for found in self.onlooker.replica_sets()}
+        """Give the ReplicaSets of the Rollout by version."""
+        found = self.onlooker.replica_sets()
+        return {_version(each): each for each in found if names.HASH_LABEL in each["metadata"]["labels"]}
 
     @property
     def sizes(self) -> dict[str, int]:

@@ -1,0 +1,82 @@
+"""Does a canary behind Traefik go from the image change to its promotion, by its objects alone?"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from inprocess import InProcessController, rollout_manifest, service_manifest
+from scenarios import CANARY_SERVICE, ROLLOUT, STABLE_SERVICE, template, weight
+from tiphys.api.crds import crd_manifests
+from tiphys.api.meta import Manifest
+from tiphys.core.decide import decide
+from tiphys.core.invariants import violated
+from tiphys.devcluster.foreign import foreign_definitions
+from tiphys.devcluster.virtual import VirtualCluster
+
+T = TypeVar("T")
+PAUSE: Manifest = {"pause": {"duration": "10s"}}
+STEPS = (weight(20), PAUSE, weight(50), PAUSE, weight(100), PAUSE)
+
+
+def at_rest(group: str, routing: Manifest, *objects: Manifest, steps: tuple[Manifest, ...] = STEPS) -> InProcessController:
+    """Give a controller whose Rollout `web`, behind *objects* of the API group *group*, rests on its first version."""
+    cluster = VirtualCluster(definitions=[*foreign_definitions(group), *crd_manifests()])
+    controller = InProcessController(cluster, decide=decide, gate=violated)
+    cluster.join(controller)
+    for manifest in (service_manifest(STABLE_SERVICE), service_manifest(CANARY_SERVICE), *objects):
+        controller.create(manifest)
+    rollout = rollout_manifest(
+        "web", *steps, istio=False, canaryService=CANARY_SERVICE, stableService=STABLE_SERVICE, trafficRouting=routing
+    )
+    rollout["spec"]["template"] = template("1")
+    controller.create(rollout)
+    cluster.advance(60)
+    return controller
+
+
+def seen_on_the_way(controller: InProcessController, look: Callable[[], T]) -> list[T]:
+    """Change the image and give what *look* shows, each time that it changed, until nothing more happens."""
+    seen = [look()]
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    for _ in range(300):
+        controller.cluster.advance(1)
+        now = look()
+        if now != seen[-1]:
+            seen.append(now)
+    assert controller.rollout().status.phase == "Healthy"
+    assert controller.rollout().status.current_step_index == len(controller.rollout().spec.strategy.canary.steps)  # type: ignore[union-attr]
+    return seen
+
+
+def test_traefik() -> None:
+    services = [
+        {"name": CANARY_SERVICE, "port": 80, "weight": 0, "scheme": "h2c"},
+        {"name": "audit", "kind": "TraefikService", "weight": 0},
+        {"name": STABLE_SERVICE, "port": 80},
+    ]
+    traefik_service = {
+        "apiVersion": "traefik.io/v1alpha1",
+        "kind": "TraefikService",
+        "metadata": {"name": "web", "namespace": "default", "labels": {"team": "shop"}},
+        "spec": {"weighted": {"sticky": {"cookie": {"name": "lvl"}}, "services": services}},
+    }
+    controller = at_rest("traefik.io", {"traefik": {"weightedTraefikServiceName": "web"}}, traefik_service)
+
+    def spec() -> Any:  # noqa: ANN401 - any JSON
+        return controller.manifest(("traefik.io", "TraefikService"), "web")["spec"]
+
+    def weights() -> tuple[int, ...]:
+        return tuple(service.get("weight", 1) for service in spec()["weighted"]["services"])
+
+    before = spec()
+    seen = seen_on_the_way(controller, weights)
+
+    assert before == traefik_service["spec"]
+    assert seen == [(0, 0, 1), (20, 0, 80), (50, 0, 50), (100, 0, 0), (0, 0, 100)]
+    assert spec() == {
+        "weighted": {
+            "sticky": {"cookie": {"name": "lvl"}},
+            "services": [services[0], services[1], {**services[2], "weight": 100}],
+        }
+    }
+    writes = [body for verb, plural, body in controller.api.done if plural == "traefikservices"]
+    assert len(writes) == 4
