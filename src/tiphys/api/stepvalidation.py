@@ -25,6 +25,7 @@ _EXCLUSIVE: Final = KEYS[:4]
 _DURATION_WANTED: Final = "must be 0 or more seconds, or a duration such as 90s or 1h30m"
 _HEADER_WANTED: Final = "must have headerValue with one of exact, prefix, regex"
 _EXACT_WANTED: Final = "must have headerValue with exact only, as alb demands"
+_ROUTER_WANTED: Final = "needs a router in trafficRouting"
 _METADATA_FIELD: Final = re.compile(r"metadata\.(?:name|namespace|uid|labels|annotations|(?:labels|annotations)\['[^']+'\])")
 
 
@@ -78,8 +79,8 @@ def _step_problems(canary: CanaryStrategy, step: Step, field: str) -> Iterator[S
 
 
 def _header_problems(routing: TrafficRouting | None, route: SetHeaderRoute, field: str) -> Iterator[SpecError]:
-    if routing is None or not (routing.istio or routing.alb or routing.apisix or routing.plugins):
-        yield SpecError(field=field, found=route.name, wanted="needs one of istio, alb, apisix or plugins in trafficRouting")
+    if not _has_router(routing):
+        yield SpecError(field=field, found=route.name, wanted=_ROUTER_WANTED)
     exact_only = routing is not None and routing.alb is not None
     for at, match in enumerate(route.match):
         here = f"{field}.match[{at}]"
@@ -91,8 +92,8 @@ def _header_problems(routing: TrafficRouting | None, route: SetHeaderRoute, fiel
 
 
 def _mirror_problems(routing: TrafficRouting | None, route: SetMirrorRoute, field: str) -> Iterator[SpecError]:
-    if routing is None or not (routing.istio or routing.plugins):
-        yield SpecError(field=field, found=route.name, wanted="needs one of istio or plugins in trafficRouting")
+    if not _has_router(routing):
+        yield SpecError(field=field, found=route.name, wanted=_ROUTER_WANTED)
     for at, match in enumerate(route.match):
         for key, value in (("method", match.method), ("path", match.path)):
             if value is not None and len(ways_of(value)) != 1:
@@ -110,13 +111,17 @@ def _managed_problems(routing: TrafficRouting | None, name: str, field: str) -> 
 
 
 def _experiment_problems(routing: TrafficRouting | None, experiment: ExperimentStep, field: str) -> Iterator[SpecError]:
-    weighted = routing is not None and bool(routing.alb or routing.smi or routing.istio or routing.plugins)
     for at, template in enumerate(experiment.templates):
-        if template.weight is not None and not weighted:
-            wanted = "needs one of alb, smi, istio or plugins in trafficRouting"
-            yield SpecError(field=f"{field}.experiment.templates[{at}].weight", found=template.weight, wanted=wanted)
+        if template.weight is not None and not _has_router(routing):
+            yield SpecError(field=f"{field}.experiment.templates[{at}].weight", found=template.weight, wanted=_ROUTER_WANTED)
     for analysis in experiment.analyses:
         yield from _argument_problems(analysis.args, f"{field}.analyses")
+
+
+def _has_router(routing: TrafficRouting | None) -> bool:
+    """Tell whether there is any router; what each of them cannot do is told where the routers are known (`tiphys.traffic.table`)."""
+    beside = {"managed_routes", "max_traffic_weight"}
+    return routing is not None and any(getattr(routing, name) for name in routing.__struct_fields__ if name not in beside)
 
 
 def _argument_problems(arguments: Iterable[AnalysisArgument], field: str) -> Iterator[SpecError]:
