@@ -278,9 +278,10 @@ class Story:
     @property
     def selectors(self) -> tuple[str, str]:
         """Which versions the stable and the canary Service select; empty where they select any."""
-        return self._selected(STABLE_SERVICE), self._selected(CANARY_SERVICE)
+        return self.selected(STABLE_SERVICE), self.selected(CANARY_SERVICE)
 
-    def _selected(self, service: str) -> str:
+    def selected(self, service: str) -> str:
+        """Name the version that a Service selects; empty where it selects any."""
         selector = self.controller.manifest(SERVICE, service)["spec"]["selector"]
         return self.version_of(selector.get(names.HASH_LABEL, ""))
 

@@ -1,4 +1,4 @@
-"""Do the pinned cases of the lifecycle reference hold that count pods? (Section 11: 11, 15 to 17, 26, 27, 42, 51.)"""
+"""Do the pinned cases hold that count pods? (Lifecycle reference 11: 11, 15 to 17, 26, 27, 42, 51.)"""
 
 from typing import Any
 

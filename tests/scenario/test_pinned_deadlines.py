@@ -1,4 +1,4 @@
-"""Do the pinned cases of the lifecycle reference hold that tell how an update goes? (Section 11: 40, 41, 52.)"""
+"""Do the pinned cases hold that tell how an update goes? (Lifecycle reference 11: 40, 41, 52.)"""
 
 import pytest
 

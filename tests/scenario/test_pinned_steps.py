@@ -1,4 +1,4 @@
-"""Do the pinned cases of the lifecycle reference hold that walk the steps? (Section 11: 18 to 20, 22 to 24, 36 to 38.)"""
+"""Do the pinned cases hold that walk the steps? (Lifecycle reference 11: 18 to 20, 22 to 24, 36 to 38.)"""
 
 from datetime import timedelta
 
@@ -25,12 +25,13 @@ def test_19_a_resumed_pause_completes_its_step_and_clears_both_fields() -> None:
     story = told(weight(20), PAUSE_STEP, weight(40), PAUSE_STEP)
     story.set_image("2")
     story.until_phase("Paused", "CanaryPauseStep")
-    assert story.status.controller_pause
+    held = story.status.controller_pause
     story.forget()
 
     story.edit_status(pauseConditions=None)
     story.until(lambda: story.status.current_step_index == 2)
 
+    assert held
     assert story.status.pause_conditions == ()
     assert not story.status.controller_pause
     assert story.events.count("RolloutResumed") == 1
@@ -133,12 +134,12 @@ def test_36_without_a_router_the_canary_service_of_an_aborted_update_selects_sta
     story = told(weight(50), PAUSE_STEP, routing="none", canaryService=CANARY_SERVICE)
     story.set_image("2")
     story.until_phase("Paused", "CanaryPauseStep")
-    before = story._selected(CANARY_SERVICE)  # noqa: SLF001 - there is no stable Service here
+    before = story.selected(CANARY_SERVICE)
     story.abort()
     story.rest()
 
     assert before == "2"
-    assert story._selected(CANARY_SERVICE) == "1"  # noqa: SLF001 - as above
+    assert story.selected(CANARY_SERVICE) == "1"
     assert story.sizes == {"1": 5}
 
 
