@@ -73,7 +73,7 @@ async def _one_update(stage: Stage, *, version: str) -> tuple[float, float]:
         written = time.monotonic() - began
         active = await stage.cluster.mesh.applied(number) - began
     stage.patch_status(promoteFull=True)
-    await stage.until(lambda rollout: _is_over(rollout), within=30)
+    await stage.until(_is_over, within=30)
     await stage.cluster.mesh.applied()
     return active, written
 

@@ -7,8 +7,8 @@ import structlog
 
 from benchmarks.figures import Figure, resident
 from inprocess import InProcessController, pod_template, rollout_manifest, service_manifest, virtual_service_manifest
-from tiphys.api.meta import Manifest
 from tiphys.api.crds import crd_manifests
+from tiphys.api.meta import Manifest
 from tiphys.core.decide import decide
 from tiphys.core.invariants import violated
 from tiphys.devcluster.foreign import foreign_definitions

@@ -9,7 +9,7 @@ import structlog
 import uvloop
 
 from benchmarks.figures import Figure
-from benchmarks.server import Seen, SeeingServer
+from benchmarks.server import SeeingServer, Seen
 from inprocess import pod_template, rollout_manifest, service_manifest, virtual_service_manifest
 from tiphys.api.crds import crd_manifests
 from tiphys.controller.cluster import Request
@@ -27,7 +27,13 @@ from tiphys.kube.connection import Connection
 Manifest = dict[str, Any]
 AT_MOST = 40
 REPLICAS = 5
-STEPS: tuple[Manifest, ...] = ({"setWeight": 20}, {"pause": {"duration": 0}}, {"setWeight": 50}, {"pause": {"duration": 0}}, {"setWeight": 80})
+STEPS: tuple[Manifest, ...] = (
+    {"setWeight": 20},
+    {"pause": {"duration": 0}},
+    {"setWeight": 50},
+    {"pause": {"duration": 0}},
+    {"setWeight": 80},
+)
 QUIET = 1.5
 """Seconds without a request after which the update is over; longer than the scale-down delay of 1 s."""
 
@@ -126,7 +132,9 @@ def _judge(noted: list[tuple[int, Request]], seen: list[Seen]) -> list[Figure]:
     again = _written_again(seen)
     twice = [
         f"{what} in pass {number}"
-        for (number, what), count in Counter((number, each.what) for (number, _), each in zip(noted, seen, strict=False) if each.writes).items()
+        for (number, what), count in Counter(
+            (number, each.what) for (number, _), each in zip(noted, seen, strict=False) if each.writes
+        ).items()
         if count > 1
     ]
     refused = [f"{each.what}: {each.status}" for each in seen if each.status >= 400]

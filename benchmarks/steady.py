@@ -46,9 +46,10 @@ async def _run() -> list[Figure]:
 async def _watch(cluster: Process, kubeconfig: Path, bare: float) -> list[Figure]:
     port = _free_port()
     began = time.monotonic()
+    ports = ("--metricsPort", "0", "--healthzPort", str(port))
     controller = await asyncio.create_subprocess_exec(
-        CONTROLLER, "controller", "--kubeconfig", kubeconfig, "--metricsPort", "0", "--healthzPort", str(port), stdout=DEVNULL, stderr=DEVNULL
-    )  # fmt: skip
+        CONTROLLER, "controller", "--kubeconfig", kubeconfig, *ports, stdout=DEVNULL, stderr=DEVNULL
+    )
     try:
         async with aiohttp.ClientSession() as session:
             await _ready(session, f"http://127.0.0.1:{port}/readyz", controller)
@@ -62,15 +63,12 @@ async def _watch(cluster: Process, kubeconfig: Path, bare: float) -> list[Figure
         memory = resident(controller.pid)
     finally:
         await _end(controller)
-    print(
-        f"{first:.1f} s of CPU until everything was looked at once; {len(before['requests'])} requests and {before['lists']} lists and watches"
-    )
     news = after["requests"][len(before["requests"]) :]
+    print(f"{first:.1f} s of CPU until everything was looked at once, by {before['lists']} lists and watches")
+    lists, leases = after["lists"] - before["lists"], after["others"] - before["others"]
+    print(f"in {IDLE:.0f} s idle: {len(news)} requests, {lists} lists or watches, {leases} requests for the lease")
     for each in [*before["requests"][:5], *news[:5]]:
         print(f"  {each}")
-    print(
-        f"in {IDLE:.0f} s idle: {len(news)} requests, {after['lists'] - before['lists']} lists or watches, {after['others'] - before['others']} for the lease"
-    )
     return [
         Figure(name="memory with 1,000 Rollouts, 3,000 ReplicaSets", value=memory, unit="MB", at_most=AT_MOST_MB),
         Figure(name="requests of the first look at settled objects", value=len(before["requests"]), unit="", at_most=0, counted=True),
