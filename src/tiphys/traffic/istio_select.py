@@ -106,10 +106,12 @@ def _has_both(entry: Mapping[str, Any], sides: Sides) -> bool:
 
 def _named_http(http: Sequence[Mapping[str, Any]], names: Sequence[str], managed: Collection[str]) -> list[Carrier]:
     chosen: list[Carrier] = []
+    # Of entries with the same name the first counts.
+    found = {name: index for index, entry in reversed(list(enumerate(http))) if isinstance(name := entry.get("name"), str)}
     for name in dict.fromkeys(names):
         if name in managed:
             raise SpecError(field="routes", found=name, wanted="must not also be listed in managedRoutes, whose entries come and go")
-        index = next((index for index, entry in enumerate(http) if entry.get("name") == name), None)
+        index = found.get(name)
         if index is None:
             known = ", ".join(sorted({str(entry["name"]) for entry in http if entry.get("name") and entry["name"] not in managed})[:_MANY])
             raise SpecError(
