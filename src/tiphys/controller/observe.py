@@ -161,19 +161,13 @@ class Eye:
 
 
 def _read_template(template: bytes, count: int | None) -> _Template:
-    pod_hash = podhash.template_hash(template, count)
+    made_by = (podhash.template_hash, podhash.legacy_template_hash)
     return _Template(
         template=template,
         collision_count=count,
-        forms=frozenset(
-            {
-                pod_hash,
-                podhash.template_hash(template),
-                podhash.legacy_template_hash(template),
-                podhash.legacy_template_hash(template, count),
-            }
-        ),
-        pod_hash=pod_hash,
+        # Hashing a large template takes long: without a collision count each form is made once.
+        forms=frozenset(hashed(template, each) for hashed in made_by for each in {None, count}),
+        pod_hash=podhash.template_hash(template, count),
         digest=meaning_digest(template),
         labels=template_labels(template),
     )
