@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -12,6 +12,7 @@ from benchmarks.figures import Figure
 from inprocess import InProcessController, StoreApi, pod_template, rollout_manifest, service_manifest, virtual_service_manifest
 from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
+from tiphys.controller.cluster import Kind
 from tiphys.core.decide import decide
 from tiphys.core.invariants import violated
 from tiphys.devcluster.foreign import foreign_definitions
@@ -63,8 +64,8 @@ class Timed(InProcessController):
         self.api = self.timed_api
         self.restart()
 
-    def restart(self) -> None:
-        super().restart()
+    def restart(self, *, held: Collection[Kind] = ()) -> None:
+        super().restart(held=held)
         look = self.loop.look
 
         async def timed(key: Any) -> None:  # noqa: ANN401 - the queue's key

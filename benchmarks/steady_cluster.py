@@ -81,7 +81,8 @@ async def _serve(rollouts: int) -> None:
     store = Store()
     install_definitions(store, [*crd_manifests(), *foreign_definitions("networking.istio.io")])
     fill(store, rollouts=rollouts)
-    async with SeeingServer(store) as server:
+    server = SeeingServer(store)
+    async with server:
         _say({"url": server.url})
         reader = asyncio.StreamReader()
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
