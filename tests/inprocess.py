@@ -1,5 +1,6 @@
 """The controller and the development cluster in one process, step by step, under one virtual clock and without HTTP."""
 
+import builtins
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol, TypeVar
@@ -24,6 +25,7 @@ from tiphys.core.decide import decide as decide_rollout
 from tiphys.core.invariants import violated
 from tiphys.core.observed import Observed
 from tiphys.devcluster import errors as devcluster_errors
+from tiphys.devcluster.disruption import evict
 from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.history import DELETED, Subscription
 from tiphys.devcluster.patching import PatchKind
@@ -33,7 +35,7 @@ from tiphys.devcluster.virtual import VirtualClock, VirtualCluster
 from tiphys.kube.codec import decode
 from tiphys.kube.errors import DecodeError, KubeError, UnreachableError, api_error
 from tiphys.kube.events import About
-from tiphys.kube.resources import Resource
+from tiphys.kube.resources import PODS, Resource
 from tiphys.kube.store import Key, Store, Unreadable
 from tiphys.traffic.settings import Settings as RouterSettings
 from tiphys.traffic.table import routers_of
@@ -131,6 +133,13 @@ class StoreApi:
 
         return self._write("delete", resource, name, delete, Manifest)
 
+    async def list(self, resource: Resource, *, namespace: str | None = None, label_selector: str = "", into: type[T]) -> builtins.list[T]:
+        found = self.store.list(self._type(resource), namespace=namespace, labels=label_selector).manifests
+        return [decode(msgspec.json.encode(each), into, where="an answer") for each in found]
+
+    async def evict(self, name: str, *, namespace: str) -> Manifest:
+        return self._write("create", PODS, name, lambda: _evicted(self.store, namespace, name), Manifest)
+
     def _write(self, verb: str, resource: Resource, what: str, write: Callable[[], Manifest], into: type[T]) -> T:
         self.writes += 1
         if self.writes in self.deaths_before:
@@ -164,6 +173,11 @@ class StoreApi:
         if found is None:
             raise api_error(404, {"reason": "NotFound", "message": f"the server does not serve {resource}"})
         return found
+
+
+def _evicted(store: ClusterStore, namespace: str, name: str) -> Manifest:
+    evict(store, name, namespace=namespace)
+    return {}
 
 
 def _nobody_refuses(_verb: str, _plural: str) -> None:

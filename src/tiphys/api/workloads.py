@@ -14,6 +14,7 @@ class WorkloadCondition(Wire, frozen=True):
     status: str = ""
     reason: str = ""
     message: str = ""
+    last_transition_time: datetime | None = None
 
 
 class ReplicaSetSpec(Wire, frozen=True):

@@ -23,6 +23,7 @@ from tiphys.core.actions import (
     CreateReplicaSet,
     DeleteReplicaSet,
     Event,
+    EvictPod,
     Plan,
     RouteTraffic,
     SwitchService,
@@ -102,7 +103,9 @@ class _Pass:
         for event in self._plan.events:
             self._tell(event)
 
-    async def _obey(self, action: CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService) -> Event | None:
+    async def _obey(
+        self, action: CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService | EvictPod
+    ) -> Event | None:
         """Do what *action* says, and give the event that is to be told of it."""
         purpose = purposes.of_action(action, self._seen)
         match action:
@@ -120,6 +123,8 @@ class _Pass:
             case UpdateRollout(annotations=annotations, replicas=replicas):
                 version = self._rollout.metadata.resource_version
                 await self._patch(rollout_ref(self._key), version, purpose, annotations=annotations, spec=_given(replicas=replicas))
+            case EvictPod(name=name):
+                await self._cluster.evict(self._key, name, purpose=purpose)
             case SwitchService(name=name, pod_hash=pod_hash, annotate=annotate):
                 version = self._seen.services[name].metadata.resource_version
                 annotations = {names.MANAGED_BY: self._key.name} if annotate else {}

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
 from tiphys.api.words import GROUP
-from tiphys.api.workloads import EndpointSlice, ReplicaSet, Service
+from tiphys.api.workloads import EndpointSlice, Pod, ReplicaSet, Service
 from tiphys.core.actions import Event
 from tiphys.kube.events import About
 from tiphys.kube.store import Key
@@ -104,6 +104,12 @@ class Cluster(Protocol):
 
     async def reread(self, key: Key, ref: Ref, *, purpose: str) -> Manifest | None:
         """Read an object from the server itself, into the caches too; nothing where it does not exist."""
+
+    async def pods(self, key: Key, selector: str, *, purpose: str) -> Sequence[Pod]:
+        """List the pods of a namespace that *selector* names, from the server itself."""
+
+    async def evict(self, key: Key, name: str, *, purpose: str) -> bool:
+        """Ask for a pod to go; false where its disruption budget allows none now. One that is gone is no error."""
 
     def tell(self, about: About, event: Event) -> None:
         """Record an event, soon; where that fails, nobody waits for it."""

@@ -1,16 +1,19 @@
 """How does the shell write to a cluster behind an API server?"""
 
+import builtins
+from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from tiphys.api.meta import Manifest
+from tiphys.api.workloads import Pod
 from tiphys.controller.caches import Mirror
 from tiphys.controller.cluster import Ledger, Request
 from tiphys.controller.kinds import Kinds
 from tiphys.core.actions import Event
 from tiphys.kube.codec import decode, encode
-from tiphys.kube.errors import ConflictError, DecodeError, NotFoundError
+from tiphys.kube.errors import ConflictError, DecodeError, NotFoundError, ThrottledError
 from tiphys.kube.events import About
-from tiphys.kube.resources import Resource
+from tiphys.kube.resources import PODS, Resource
 from tiphys.kube.store import Key, identity
 from tiphys.traffic.router import Ref
 
@@ -38,6 +41,12 @@ class Api(Protocol):
         self, resource: Resource, name: str, *, namespace: str | None = None, uid: str | None = None, resource_version: str | None = None
     ) -> Manifest:
         """Delete an object."""
+
+    async def list(self, resource: Resource, *, namespace: str | None = None, label_selector: str = "", into: type[T]) -> builtins.list[T]:
+        """Read a collection."""
+
+    async def evict(self, name: str, *, namespace: str) -> Manifest:
+        """Ask for a pod to go."""
 
 
 class Recorder(Protocol):
@@ -107,6 +116,22 @@ class ApiCluster:
         self._take(key, ref, answer)
         found: Manifest = decode(answer, Manifest, where=str(ref))
         return found
+
+    async def pods(self, key: Key, selector: str, *, purpose: str) -> Sequence[Pod]:
+        """List the pods of a namespace that *selector* names, from the server itself."""
+        self._note("list", Ref(group="", kind=PODS.kind, namespace=key.namespace, name=""), purpose)
+        return await self._api.list(PODS, namespace=key.namespace, label_selector=selector, into=Pod)
+
+    async def evict(self, key: Key, name: str, *, purpose: str) -> bool:
+        """Ask for a pod to go; false where its disruption budget allows none now. One that is gone is no error."""
+        self._note("evict", Ref(group="", kind=PODS.kind, namespace=key.namespace, name=name), purpose)
+        try:
+            await self._api.evict(name, namespace=key.namespace)
+        except ThrottledError:
+            return False
+        except NotFoundError:
+            return True
+        return True
 
     def tell(self, about: About, event: Event) -> None:
         """Record an event, soon; where that fails, nobody waits for it."""

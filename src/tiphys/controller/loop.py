@@ -1,7 +1,7 @@
 """What happens in one pass over one Rollout, and when is the next?"""
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final, TypeVar
 from zlib import crc32
@@ -15,6 +15,7 @@ from tiphys.api.meta import Manifest, ObjectMeta, Wire
 from tiphys.api.rollout import Rollout
 from tiphys.api.status import RolloutStatus
 from tiphys.api.words import EventType, Reason
+from tiphys.api.workloads import Pod
 from tiphys.controller.apply import Gate, carry_out
 from tiphys.controller.caches import REPLICA_SET_KIND, SERVICE_KIND, SLICE_KIND, Mirror, loading
 from tiphys.controller.claims import claim
@@ -28,6 +29,7 @@ from tiphys.core.actions import Event, Plan
 from tiphys.core.decide import standstill
 from tiphys.core.observed import Observed
 from tiphys.core.report import Report, invalid, not_created
+from tiphys.core.restart import restart_due
 from tiphys.kube.clock import Clock
 from tiphys.kube.errors import ConflictError, CredentialError, NotFoundError, ThrottledError, UnauthorizedError, UnreachableError
 from tiphys.kube.store import Key
@@ -156,7 +158,7 @@ class Passes:
         self._greet(rollout)
         if await claim(rollout, self._caches, self._cluster):
             return 0.0
-        sight = self._eye.look(rollout)
+        sight = self._eye.look(rollout, await self._pods(key, rollout))
         plan = self._decide(sight.seen)
         try:
             await carry_out(plan, sight, self._cluster, self._gate)
@@ -167,6 +169,13 @@ class Passes:
         self._said.pop(key, None)
         self._note_end(rollout.status, plan.status)
         return self._next_look(key, plan.wake_at)
+
+    async def _pods(self, key: Key, rollout: Rollout) -> Sequence[Pod] | None:
+        """Read the pods where a restart is due: too rare a need to watch every pod of a cluster."""
+        selector = rollout.spec.selector
+        if selector is None or not restart_due(rollout, self._clock.now()):
+            return None
+        return await self._cluster.pods(key, selector.text(), purpose="see which pods are older than restartAt")
 
     def _next_look(self, key: Key, wake_at: datetime | None) -> float:
         resync = self._resync * (0.8 + 0.4 * (crc32(str(key).encode()) % 1000) / 1000)

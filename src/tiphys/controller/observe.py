@@ -9,7 +9,7 @@ from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
 from tiphys.api.validation import reference_problems, spec_problems, template_labels
-from tiphys.api.workloads import ReplicaSet, Service
+from tiphys.api.workloads import Pod, ReplicaSet, Service
 from tiphys.controller.cluster import Caches
 from tiphys.controller.endpoints import EndpointCounts
 from tiphys.controller.named import Named, Naming
@@ -77,8 +77,8 @@ class Eye:
         self._naming = naming
         self._memory: dict[str, _Memory] = {}
 
-    def look(self, rollout: Rollout) -> Sight:
-        """Give the picture of *rollout*; the time is taken once, here."""
+    def look(self, rollout: Rollout, pods: Sequence[Pod] | None = None) -> Sight:
+        """Give the picture of *rollout*; the time is taken once, here. *pods* are those its selector names, where they were asked for."""
         now = self._clock.now()
         memory = self._memory.setdefault(rollout.metadata.uid, _Memory())
         named = self._naming.of(rollout)
@@ -99,6 +99,7 @@ class Eye:
             endpoints=self._endpoints(rollout, services, replica_sets, memory),
             router=picture,
             problems=_each_once((*wrong, *template_problems, *references, *router_problems)),
+            pods=None if pods is None else _owned_pods(pods, replica_sets),
         )
         return Sight(seen=seen, named=named, found=found)
 
@@ -158,6 +159,11 @@ class Eye:
             picture = RouterPicture(routed=combine([router.routed(found) for router in named.routers]))
             known = memory.routes = _Routes(generation, versions, picture, tuple(problems))
         return known.picture, known.problems
+
+
+def _owned_pods(pods: Sequence[Pod], replica_sets: Sequence[ReplicaSet]) -> tuple[Pod, ...]:
+    owners = {found.metadata.uid for found in replica_sets}
+    return tuple(pod for pod in pods if pod.metadata.controller is not None and pod.metadata.controller.uid in owners)
 
 
 def _read_template(template: bytes, count: int | None) -> _Template:

@@ -7,6 +7,7 @@ from tiphys.core.actions import (
     Action,
     CreateReplicaSet,
     DeleteReplicaSet,
+    EvictPod,
     RouteTraffic,
     SwitchService,
     UpdateReplicaSet,
@@ -37,6 +38,8 @@ def of_action(action: Action, seen: Observed) -> str:
             return f"Rollout: {', '.join(parts)}{at}"
         case SwitchService(name=name, before=before, pod_hash=pod_hash):
             return f"Service {name} from {before or 'no hash'} to {pod_hash}{at}"
+        case EvictPod(name=name):
+            return f"restart pod {name}"
         case RouteTraffic(wish=wish):
             return f"{of_wish(wish)}{at}"
         case _:

@@ -91,7 +91,16 @@ class RouteTraffic:
     event: Event | None = None
 
 
-Action = CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService | RouteTraffic
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvictPod:
+    """Ask for a pod to go as far as its disruption budget allows; a refusal for now is no failure."""
+
+    name: str
+    uid: str
+    event: Event | None = None
+
+
+Action = CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService | RouteTraffic | EvictPod
 
 
 class Why(StrEnum):
@@ -114,6 +123,7 @@ class Why(StrEnum):
     NO_CANARY_PODS_WANTED = "the spec wants no canary pods here"
     NO_STABLE = "there is no stable version yet"
     DEADLINE = "the progress deadline has passed"
+    RESTARTING = "its pods are being restarted"
     UNSUPPORTED = "this part of the spec is not supported"
 
 

@@ -16,6 +16,7 @@ from tiphys.core.intent import Role, TrafficIntent
 from tiphys.core.observed import Observed, Verification
 from tiphys.core.progress import Progress, progress
 from tiphys.core.report import Facts, Report, report, timed_out
+from tiphys.core.restart import restart_pods
 from tiphys.core.revisions import create_new, forget_old, new_annotations, note_revision
 from tiphys.core.selectors import exchange_pods, point_services
 from tiphys.core.situation import Situation, situation
@@ -36,15 +37,18 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
     sizings = size_all(now, now.slots, granted=routing.granted)
     step = progress(now, now.slots, routing.wish)
     resizing = _resize(now, sizings)
-    draft = _draft(now, step, routing)
+    restart = restart_pods(now)
+    draft = _draft(now, step, routing, restarted_at=restart.restarted_at)
     create = None if now.revisions.new is not None else create_new(seen, now.revisions, now.replicas)
     told = _report(now, step, draft, created="" if create is None else create.name)
     return Plan(
-        actions=_ordered(now, create, routing, resizing),
+        actions=(*_ordered(now, create, routing, resizing), *restart.evictions),
         status=told.status,
         events=(*now.position.events, *step.events, *told.events, *_promotion_event(now, step)),
-        because=tuple(because for because in (routing.because, *step.because, *(sizing.because for sizing in sizings)) if because),
-        wake_at=_soonest((step.wake_at, told.wake_at, *(_deadline(sizing) for sizing in sizings))),
+        because=tuple(
+            because for because in (routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings)) if because
+        ),
+        wake_at=_soonest((step.wake_at, told.wake_at, restart.wake_at, *(_deadline(sizing) for sizing in sizings))),
     )
 
 
@@ -57,7 +61,7 @@ def report_standstill(seen: Observed, canary: CanaryStrategy) -> Report:
     now = situation(seen, canary)
     position = now.position
     here = Progress(index=position.index, pauses=position.pauses, controller_pause=position.controller_pause)
-    return _report(now, here, _draft(now, here, Routing(granted=0)), created="")
+    return _report(now, here, _draft(now, here, Routing(granted=0), restarted_at=seen.rollout.status.restarted_at), created="")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +167,7 @@ def _scaled_event(now: Situation, rs: ReplicaSet, sizing: Sizing) -> Event:
     return Event(reason=words.Reason.SCALING_REPLICA_SET, message=message)
 
 
-def _draft(now: Situation, step: Progress, routing: Routing) -> RolloutStatus:
+def _draft(now: Situation, step: Progress, routing: Routing, *, restarted_at: datetime | None) -> RolloutStatus:
     """Write down everything of the new status that is not a condition, a phase or a duration."""
     stored, revisions, position = now.seen.rollout.status, now.revisions, now.position
     everything = revisions.all
@@ -188,7 +192,7 @@ def _draft(now: Situation, step: Progress, routing: Routing) -> RolloutStatus:
         promote_full=position.promote_full and not step.promoted,
         ready_replicas=sum(rs.status.ready_replicas for rs in everything),
         replicas=replicas,
-        restarted_at=stored.restarted_at,
+        restarted_at=restarted_at,
         selector=selector.text() if selector is not None else "",
         stable_rs=revisions.pod_hash if step.promoted else revisions.stable_hash,
         updated_replicas=new.status.replicas if new is not None else 0,
@@ -281,6 +285,10 @@ def _promotion_event(now: Situation, step: Progress) -> tuple[Event, ...]:
         return ()
     message = words.completed(now.revisions.revision, now.revisions.pod_hash, step.why_promoted)
     return (Event(reason=words.Reason.ROLLOUT_COMPLETED, message=message),)
+
+
+def _reasons(*reasons: Because | None) -> tuple[Because, ...]:
+    return tuple(reason for reason in reasons if reason is not None)
 
 
 def _soonest(times: tuple[datetime | None, ...]) -> datetime | None:

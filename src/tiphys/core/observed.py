@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from tiphys.api.errors import SpecError
 from tiphys.api.rollout import Rollout
-from tiphys.api.workloads import ReplicaSet, Service
+from tiphys.api.workloads import Pod, ReplicaSet, Service
 from tiphys.core.intent import Routed
 
 
@@ -58,7 +58,8 @@ class Observed:
     *replica_sets* are those the Rollout owns. *services* holds the Services it names, as far as they exist. *endpoints* says
     per Service, per pod hash, how many ready and not terminating addresses its EndpointSlices list; a Service whose slices
     cannot be read is missing there. *router* is nothing where the spec names no router (also with `trafficRouting: {}`).
-    *problems* are all errors of the spec and of the objects it refers to.
+    *problems* are all errors of the spec and of the objects it refers to. *pods* are those of all its ReplicaSets where a rule needs
+    them (a restart that is due), else nothing.
     """
 
     now: datetime
@@ -70,3 +71,4 @@ class Observed:
     endpoints: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     router: RouterPicture | None = None
     problems: tuple[SpecError, ...] = ()
+    pods: tuple[Pod, ...] | None = None

@@ -12,7 +12,6 @@ def unsupported_parts(rollout: Rollout) -> tuple[SpecError, ...]:
     spec = rollout.spec
     found = [
         ("spec.workloadRef", spec.workload_ref is not None),
-        ("spec.restartAt", spec.restart_at is not None and spec.restart_at != rollout.status.restarted_at),
         ("spec.rollbackWindow", spec.rollback_window is not None and spec.rollback_window.revisions > 0),
         ("spec.strategy.blueGreen", spec.strategy.blue_green is not None and spec.strategy.canary is None),
     ]

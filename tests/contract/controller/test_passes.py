@@ -9,6 +9,7 @@ from tiphys.controller.cluster import Kind, replica_set_ref
 from tiphys.core.actions import Plan, RouteTraffic
 from tiphys.core.decide import decide
 from tiphys.core.observed import Observed
+from tiphys.devcluster.kinds import PODS
 from tiphys.kube.errors import (
     ConflictError,
     CredentialError,
@@ -293,7 +294,7 @@ def test_a_replica_set_that_cannot_be_created_is_a_condition_and_an_event_once()
 
 def test_a_name_taken_by_our_own_earlier_try_is_no_trouble() -> None:
     controller = world(WEIGHT_20, PAUSE, istio=False)
-    controller.api.lost = {controller.api.writes + 1}
+    controller.api.lost = {controller.api.writes + 2}
     controller.feed.held.add(REPLICA_SET)
 
     release(controller)
@@ -346,3 +347,21 @@ def test_going_back_by_a_replica_sets_own_template_uses_that_replica_set_again()
     status = controller.rollout().status
     assert len(controller.caches.replica_sets.values()) == 2
     assert status.current_pod_hash == status.stable_rs == names.pod_hash(first.metadata.labels)
+
+
+def test_a_restart_replaces_every_pod_a_few_at_a_time() -> None:
+    controller = world(WEIGHT_20, PAUSE)
+    controller.cluster.advance(60)
+    before = {pod.manifest["metadata"]["uid"] for pod in controller.cluster.store.scan(PODS)}
+    asked = controller.cluster.clock().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    controller.cluster.advance(2)
+    controller.edit(ROLLOUT, "web", {"spec": {"restartAt": asked}})
+    controller.cluster.advance(300)
+
+    after = {pod.manifest["metadata"]["uid"] for pod in controller.cluster.store.scan(PODS)}
+    rollout = controller.rollout()
+    assert rollout.status.restarted_at == rollout.spec.restart_at
+    assert rollout.status.phase == "Healthy"
+    assert len(after) == len(before)
+    assert not after & before
