@@ -42,7 +42,9 @@ class Setup:
     One way to configure *product*.
 
     *places* are paths of maps in which somebody else's fields may stand; *shows* are the features that this setup exercises;
-    *without_ours* takes from an object what we may leave behind at rest.
+    *without_ours* takes from an object what we may leave behind at rest. *creates* are the objects that the router makes itself, so
+    that nothing is wrong while they are missing. *sayable* turns any wish into one that the product can say, where `supports` does not
+    tell the whole of it.
     """
 
     product: str
@@ -54,6 +56,8 @@ class Setup:
     stable: str = STABLE
     canary: str = CANARY
     maximum: int = 100
+    creates: frozenset[Ref] = frozenset()
+    sayable: Callable[[TrafficIntent], TrafficIntent] = lambda wish: wish
 
     def wish(self, canary: int, **more: Any) -> TrafficIntent:  # noqa: ANN401  the fields have types
         """Give a wish in which the canary gets *canary* parts."""
@@ -144,7 +148,8 @@ def wishes(draw: st.DrawFn, setup: Setup) -> TrafficIntent:
         elif form == "mirror":
             any_of = draw(st.lists(_request_matches(), min_size=1, max_size=3).map(tuple))
             mirrors.append(MirrorRoute(name=name, any_of=any_of, percent=draw(st.integers(0, 100))))
-    return TrafficIntent(backends=backends, header_routes=tuple(headers), mirrors=tuple(mirrors), managed=MANAGED, maximum=setup.maximum)
+    wish = TrafficIntent(backends=backends, header_routes=tuple(headers), mirrors=tuple(mirrors), managed=MANAGED, maximum=setup.maximum)
+    return setup.sayable(wish)
 
 
 # --- Istio ----------------------------------------------------------------------------------------------------------------------
@@ -455,7 +460,103 @@ def _relative_members(manifest: Manifest) -> Manifest:
     return {**manifest, "spec": {**manifest["spec"], "weighted": {**manifest["spec"]["weighted"], "services": members}}}
 
 
-SETUPS: dict[str, Setup] = {**_istio_setups(), **_traefik_setups()}
+# --- NGINX ----------------------------------------------------------------------------------------------------------------------
+
+INGRESS = Ref(group="networking.k8s.io", kind="Ingress", namespace="default", name="shop")
+CANARY_INGRESS = replace(INGRESS, name="web-shop-canary")
+
+
+def nginx_rollout(nginx: Manifest | None = None, **fields: Any) -> Rollout:  # noqa: ANN401  any JSON value
+    """Give a Rollout with the `nginx` block *nginx*; *fields* are of the strategy, in their JSON form."""
+    block = {"stableIngress": "shop"} if nginx is None else nginx
+    routing = {"nginx": block, "managedRoutes": [{"name": name} for name in MANAGED], **fields.pop("trafficRouting", {})}
+    return rollout(strategy=strategy(**{"canaryService": CANARY, "stableService": STABLE, "trafficRouting": routing, **fields}))
+
+
+def ingress(text: str, *, ref: Ref = INGRESS, **annotations: str) -> Manifest:
+    """Give an Ingress with the spec *text*, in YAML; the keys of *annotations* have `_` for `-` and no prefix."""
+    said = {f"nginx.ingress.kubernetes.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    metadata = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": "41", "labels": {"team": "shop"}}
+    metadata |= {"annotations": said} if said else {}
+    return {"apiVersion": "networking.k8s.io/v1", "kind": ref.kind, "metadata": metadata, "spec": yaml.safe_load(text)}
+
+
+_INGRESS = """
+ingressClassName: nginx
+tls: [{hosts: [shop.example], secretName: shop}]
+rules:
+- host: shop.example
+  http:
+    paths:
+    - {path: /, pathType: Prefix, backend: {service: {name: web-stable, port: {number: 8080}}}}
+    - {path: /api, pathType: Exact, backend: {service: {name: web-stable, port: {number: 8080}}}}
+"""
+
+_INGRESS_BESIDE = """
+defaultBackend: {service: {name: web-stable, port: {name: http}}}
+rules:
+- host: other.example
+  http:
+    paths: [{path: /, pathType: Prefix, backend: {service: {name: other, port: {number: 80}}}}]
+- host: assets.example
+- host: shop.example
+  http:
+    paths:
+    - {path: /, pathType: Prefix, backend: {service: {name: web-stable, port: {name: http}}}}
+    - {path: /files, pathType: Prefix, backend: {resource: {apiGroup: k8s.example, kind: Bucket, name: files}}}
+"""
+
+
+def _one_name(wish: TrafficIntent) -> TrafficIntent:
+    """Let all header routes ask for one header, and leave of the mirrors what copies everything: more no Ingress can say."""
+    routes = tuple(replace(route, any_of=tuple(replace(match, header="x-beta") for match in route.any_of)) for route in wish.header_routes)
+    mirrors = tuple(replace(mirror, any_of=(RequestMatch(),), percent=100) for mirror in wish.mirrors[:1])
+    return replace(wish, header_routes=routes, mirrors=mirrors)
+
+
+def _nginx_setups() -> dict[str, Setup]:
+    """Give each way to use ingress-nginx."""
+    second = replace(INGRESS, name="shop-2")
+    canaries = frozenset({CANARY_INGRESS, replace(INGRESS, name="web-shop-2-canary")})
+    dressed = {
+        "stableIngresses": ["shop", "shop-2"],
+        "additionalIngressAnnotations": {"canary-by-cookie": "beta"},
+        "canaryIngressAnnotations": {"team.example/owner": "shop"},
+    }
+    headers = frozenset({Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX})
+    return {
+        "nginx": Setup(
+            product="nginx",
+            router=router_for(nginx_rollout()),
+            start={INGRESS: ingress(_INGRESS, rewrite_target="/")},
+            shows=headers | {Feature.WEIGHTS, Feature.MIRROR},
+            places=tuple((INGRESS, path) for path in ((), ("metadata",), ("metadata", "annotations"), ("spec",))),
+            creates=canaries,
+            sayable=_one_name,
+        ),
+        "nginx with two Ingresses and annotations": Setup(
+            product="nginx",
+            router=router_for(nginx_rollout(dressed)),
+            start={INGRESS: ingress(_INGRESS), second: ingress(_INGRESS_BESIDE, ref=second)},
+            shows=headers | {Feature.WEIGHTS},
+            places=((INGRESS, ("spec",)), (second, ("spec",)), (second, ("spec", "rules", 0)), (second, ("spec", "defaultBackend"))),
+            creates=canaries,
+            sayable=lambda wish: replace(_one_name(wish), mirrors=()),
+        ),
+        "nginx in thousandths": Setup(
+            product="nginx",
+            router=router_for(nginx_rollout(trafficRouting={"maxTrafficWeight": 1000})),
+            start={INGRESS: ingress(_INGRESS)},
+            shows=frozenset({Feature.MAX_WEIGHT}),
+            places=((INGRESS, ()),),
+            maximum=1000,
+            creates=canaries,
+            sayable=_one_name,
+        ),
+    }
+
+
+SETUPS: dict[str, Setup] = {**_istio_setups(), **_traefik_setups(), **_nginx_setups()}
 
 CRDS = Path(__file__).parents[2] / "shared" / "crds"
 

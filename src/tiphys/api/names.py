@@ -26,6 +26,12 @@ TEMPLATE_DIGEST: Final = "tiphys.dev/template-digest"
 """Digest of the pod template a ReplicaSet of ours was made from (architecture 6)."""
 ROUTED_EXPERIMENTS: Final = "tiphys.dev/routed-experiments"
 """Comma-separated Services of experiments that we added to a route object, so that we take away only what we added."""
+HEADER_ROUTES: Final = "tiphys.dev/header-routes"
+"""The header routes (JSON) that an object says in a form without names."""
+MIRROR_ROUTES: Final = "tiphys.dev/mirror-routes"
+"""The mirror routes (JSON) that an object says in a form without names."""
+WRITTEN_ANNOTATIONS: Final = "tiphys.dev/written-annotations"
+"""Comma-separated keys of annotations that we wrote, so that one that is no longer wanted goes, and no other."""
 
 FIELD_MANAGER: Final = "rollouts-controller"
 

@@ -7,7 +7,7 @@ from typing import Final
 from tiphys.api.errors import SpecError
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
-from tiphys.traffic import istio, traefik
+from tiphys.traffic import istio, nginx, traefik
 from tiphys.traffic.router import Router
 from tiphys.traffic.settings import Settings
 
@@ -30,6 +30,7 @@ class Product:
 
 ROUTERS: Final[tuple[Product, ...]] = (
     Product(name="istio", field="istio", spec=lambda routing: routing.istio, router=istio.istio_router, supports=istio.SUPPORTS),
+    Product(name="nginx", field="nginx", spec=lambda routing: routing.nginx, router=nginx.nginx_router, supports=nginx.SUPPORTS),
     Product(
         name="traefik", field="traefik", spec=lambda routing: routing.traefik, router=traefik.traefik_router, supports=traefik.SUPPORTS
     ),

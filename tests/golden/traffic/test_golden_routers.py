@@ -22,6 +22,11 @@ def test_traefik(case: Case, golden: Golden) -> None:
     golden(case, _written(case))
 
 
+@pytest.mark.parametrize("case", cases("traffic/nginx"), ids=str)
+def test_nginx(case: Case, golden: Golden) -> None:
+    golden(case, _written(case))
+
+
 def _written(case: Case) -> Manifest:
     """Each input is a Rollout, the objects it finds, and the wishes that are written one after the other."""
     first, *objects, asked = case.given()

@@ -9,7 +9,6 @@ from tiphys.traffic.settings import Settings
 from tiphys.traffic.table import ROUTERS, routers_of, unsupported
 
 NOT_YET = {
-    "nginx": {"nginx": {"stableIngress": "web"}},
     "alb": {"alb": {"ingress": "web", "servicePort": 80}},
     "smi": {"smi": {}},
     "ambassador": {"ambassador": {"mappings": ["web"]}},

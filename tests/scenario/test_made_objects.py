@@ -1,0 +1,151 @@
+"""Does a canary behind objects that the router makes itself go from the image change to its promotion?"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from inprocess import InProcessController, rollout_manifest, service_manifest
+from scenarios import CANARY_SERVICE, ROLLOUT, STABLE_SERVICE, template, weight
+from tiphys.api.crds import crd_manifests
+from tiphys.api.meta import Manifest
+from tiphys.controller.cluster import Kind
+from tiphys.core.decide import decide
+from tiphys.core.invariants import violated
+from tiphys.devcluster.errors import StatusError
+from tiphys.devcluster.foreign import foreign_definitions
+from tiphys.devcluster.virtual import VirtualCluster
+
+T = TypeVar("T")
+PAUSE: Manifest = {"pause": {"duration": "10s"}}
+BETA: Manifest = {"name": "beta", "match": [{"headerName": "x-beta", "headerValue": {"exact": "1"}}]}
+STEPS = (weight(20), PAUSE, {"setHeaderRoute": BETA}, PAUSE, weight(50), PAUSE)
+
+INGRESS: Kind = ("networking.k8s.io", "Ingress")
+
+
+def at_rest(groups: tuple[str, ...], routing: Manifest, *objects: Manifest, steps: tuple[Manifest, ...] = STEPS) -> InProcessController:
+    """Give a controller whose Rollout `web` rests on its first version, in a cluster that serves *groups* and has *objects*."""
+    definitions = [definition for group in groups for definition in foreign_definitions(group)]
+    cluster = VirtualCluster(definitions=[*definitions, *crd_manifests()])
+    controller = InProcessController(cluster, decide=decide, gate=violated)
+    cluster.join(controller)
+    for manifest in (service_manifest(STABLE_SERVICE), service_manifest(CANARY_SERVICE), *objects):
+        controller.create(manifest)
+    routing = {"managedRoutes": [{"name": "beta"}, {"name": "shadow"}], **routing}
+    rollout = rollout_manifest(
+        "web", *steps, istio=False, trafficRouting=routing, canaryService=CANARY_SERVICE, stableService=STABLE_SERVICE
+    )
+    rollout["spec"]["template"] = template("1")
+    controller.create(rollout)
+    cluster.advance(60)
+    return controller
+
+
+def seen_on_the_way(controller: InProcessController, look: Callable[[], T]) -> list[T]:
+    """Change the image and give what *look* shows, each time that it changed, until nothing more happens."""
+    seen = [look()]
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    for _ in range(300):
+        controller.cluster.advance(1)
+        now = look()
+        if now != seen[-1]:
+            seen.append(now)
+    return seen
+
+
+def stands(controller: InProcessController, kind: Kind, name: str) -> bool:
+    try:
+        controller.manifest(kind, name)
+    except StatusError:
+        return False
+    return True
+
+
+def ingress(**spec: Any) -> Manifest:  # noqa: ANN401 - any JSON
+    backend = {"service": {"name": STABLE_SERVICE, "port": {"number": 80}}}
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": "shop", "namespace": "default", "labels": {"team": "shop"}},
+        "spec": {
+            "ingressClassName": "nginx",
+            "rules": [{"host": "shop.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
+            **spec,
+        },
+    }
+
+
+def test_nginx() -> None:
+    shadow = {"setMirrorRoute": {"name": "shadow", "match": [{"path": {"prefix": "/"}}]}}
+    controller = at_rest((), {"nginx": {"stableIngress": "shop"}}, ingress(), steps=(*STEPS, shadow, PAUSE, weight(100), PAUSE))
+
+    def canary() -> Manifest:
+        return controller.manifest(INGRESS, "web-shop-canary")
+
+    def said() -> tuple[object, ...]:
+        annotations = canary()["metadata"]["annotations"]
+        stable = controller.manifest(INGRESS, "shop")["metadata"].get("annotations", {})
+        keys = ("canary", "canary-weight", "canary-by-header", "canary-by-header-value")
+        return (
+            *(annotations.get(f"nginx.ingress.kubernetes.io/{key}") for key in keys),
+            stable.get("nginx.ingress.kubernetes.io/mirror-target"),
+        )
+
+    before = controller.manifest(INGRESS, "shop")
+    made = canary()
+    seen = seen_on_the_way(controller, said)
+
+    assert controller.rollout().status.phase == "Healthy"
+    assert controller.rollout().status.stable_rs == controller.rollout().status.current_pod_hash
+    target = "http://web-canary.default.svc.cluster.local$request_uri"
+    assert seen == [
+        ("true", "0", None, None, None),
+        ("true", "20", None, None, None),
+        ("true", "20", "x-beta", "1", None),
+        ("true", "50", "x-beta", "1", None),
+        ("true", "50", "x-beta", "1", target),
+        ("true", "100", "x-beta", "1", target),
+        ("true", "0", None, None, None),
+    ]
+    (owner,) = made["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("Rollout", controller.rollout().metadata.uid, True)
+    backend = {"service": {"name": CANARY_SERVICE, "port": {"number": 80}}}
+    assert (
+        made["spec"]
+        == ingress(rules=[{"host": "shop.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}])["spec"]
+    )
+    assert controller.manifest(INGRESS, "shop")["spec"] == before["spec"]
+    assert controller.manifest(INGRESS, "shop")["metadata"].get("annotations") == before["metadata"].get("annotations")
+
+
+def test_a_canary_ingress_that_somebody_removes_comes_back_with_its_weight() -> None:
+    controller = at_rest((), {"nginx": {"stableIngress": "shop"}}, ingress(), steps=(weight(20), {"pause": {}}))
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+    kind = next(each for each in controller.cluster.store.registry if (each.group, each.kind) == INGRESS)
+
+    controller.cluster.store.delete(kind, "web-shop-canary", namespace="default")
+    controller.cluster.advance(60)
+
+    annotations = controller.manifest(INGRESS, "web-shop-canary")["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/canary-weight"] == "20"
+
+
+def test_a_changed_rule_of_the_stable_ingress_reaches_the_canary_ingress() -> None:
+    controller = at_rest((), {"nginx": {"stableIngress": "shop"}}, ingress())
+    rules = [{**ingress()["spec"]["rules"][0], "host": "next.example"}]
+
+    controller.edit(INGRESS, "shop", {"spec": {"rules": rules}})
+    controller.cluster.advance(10)
+
+    assert [rule["host"] for rule in controller.manifest(INGRESS, "web-shop-canary")["spec"]["rules"]] == ["next.example"]
+
+
+def test_a_canary_ingress_of_somebody_else_is_told_and_left_alone() -> None:
+    theirs = ingress()
+    theirs["metadata"] = {"name": "web-shop-canary", "namespace": "default"}
+
+    controller = at_rest((), {"nginx": {"stableIngress": "shop"}}, ingress(), theirs)
+
+    assert controller.rollout().status.phase == "Degraded"
+    assert "web-shop-canary exists and is not controlled by" in controller.rollout().status.message
+    assert "annotations" not in controller.manifest(INGRESS, "web-shop-canary")["metadata"]
