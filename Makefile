@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo test check fix bench lint lock crds
+.PHONY: help setup tools demo test check fix bench lint lock crds
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,7 +19,10 @@ setup: .venv/.ready ## install everything the project needs into .venv
 demo: setup ## a canary through a real proxy, on this machine
 	$(BIN)/tiphys demo
 
-test: setup ## the whole test suite
+tools:
+	@command -v openssl >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends openssl)
+
+test: setup tools ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: setup ## format, lint, types, import contracts
