@@ -9,10 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
 from terminal import REPOSITORY, Terminal
 from tiphys.api.crds import crd_manifests
+from tiphys.cli.main import root
 from tiphys.demo import app
 from tiphys.demo.stage import Stage
 from tiphys.devcluster.apiserver import ApiServer
@@ -279,3 +281,25 @@ def test_every_page_with_commands_is_read_here() -> None:
         "docs/install.md",
         "docs/troubleshooting.md",
     }
+
+
+def mentioned(page: Path) -> list[str]:
+    """Give the tiphys commands in the page's running text."""
+    return re.findall(r"`(?:kubectl |\.venv/bin/)?tiphys ([^`…]+)`", page.read_text())
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if mentioned(page)], ids=lambda page: page.name)
+def test_commands_in_running_text_exist_with_their_options(page: Path) -> None:
+    for text in mentioned(page):
+        command: click.Command = root
+        options: set[str] = set()
+        for word in text.split():
+            if isinstance(command, click.Group) and not word.startswith("-"):
+                found = command.get_command(click.Context(command), word)
+                assert found is not None, text
+                command = found
+            elif word.startswith("-"):
+                options.add(word)
+
+        known = {name for each in command.get_params(click.Context(command)) for name in (*each.opts, *each.secondary_opts)}
+        assert options <= known | {"--help"}, text
