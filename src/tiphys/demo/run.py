@@ -147,8 +147,9 @@ def _show(console: Console, summary: Summary, picture: Path) -> None:
         f"the pods {sum(pod.served for pod in summary.pods)}. "
         f"The Rollout is {summary.phase} after {summary.seconds:.1f} s.",
         highlight=False,
+        soft_wrap=True,
     )
-    console.print(f"Wanted weight and measured share over time: {picture}", highlight=False)
+    console.print(f"Wanted weight and measured share over time: {picture}", highlight=False, soft_wrap=True)
 
 
 async def _keep(stage: Stage, console: Console) -> None:
