@@ -556,7 +556,205 @@ def _nginx_setups() -> dict[str, Setup]:
     }
 
 
-SETUPS: dict[str, Setup] = {**_istio_setups(), **_traefik_setups(), **_nginx_setups()}
+# --- Gateway API ----------------------------------------------------------------------------------------------------------------
+
+
+def gateway_ref(kind: str, name: str = "web", namespace: str = "default") -> Ref:
+    """Name a route."""
+    return Ref(group="gateway.networking.k8s.io", kind=kind, namespace=namespace, name=name)
+
+
+def gateway_route(text: str, *, ref: Ref) -> Manifest:
+    """Give a route with the spec *text*, in YAML."""
+    metadata = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": "41", "generation": 3, "labels": {"team": "shop"}}
+    return {"apiVersion": f"{ref.group}/v1", "kind": ref.kind, "metadata": metadata, "spec": yaml.safe_load(text)}
+
+
+def gateway_rollout(gateway: Manifest | None = None, **fields: Any) -> Rollout:  # noqa: ANN401  any JSON value
+    """Give a Rollout with the `gatewayAPI` block *gateway*; *fields* are of the strategy, in their JSON form."""
+    native = {} if gateway is None else {"gatewayAPI": gateway}
+    routing = {**native, "managedRoutes": [{"name": name} for name in MANAGED], **fields.pop("trafficRouting", {})}
+    return rollout(strategy=strategy(**{"canaryService": CANARY, "stableService": STABLE, "trafficRouting": routing, **fields}))
+
+
+def gateway_plugin_rollout(spec: Manifest, **fields: Any) -> Rollout:  # noqa: ANN401  any JSON value
+    """Give a Rollout with *spec* for the reference's Gateway API plugin."""
+    return gateway_rollout(trafficRouting={"plugins": {"argoproj-labs/gatewayAPI": spec}}, **fields)
+
+
+_HTTP_ROUTE = """
+parentRefs: [{name: entrance}]
+hostnames: [web.example]
+rules:
+- matches: [{path: {type: PathPrefix, value: /static}}]
+  backendRefs: [{name: cdn, port: 80}]
+- name: shop
+  matches:
+  - {path: {type: PathPrefix, value: /}}
+  - {path: {type: PathPrefix, value: /cart}, headers: [{type: Exact, name: x-region, value: eu}]}
+  filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-via, value: gateway}]}}]
+  timeouts: {request: 5s}
+  backendRefs:
+  - {name: web-stable, port: 8080, weight: 100}
+  - {name: web-canary, port: 8080, weight: 0}
+- matches: [{path: {type: Exact, value: /canary}}]
+  backendRefs: [{name: web-canary, port: 8080}]
+- matches: [{queryParams: [{name: v, value: "2"}]}]
+  backendRefs:
+  - {group: "", kind: Service, name: web-canary, port: 8080, weight: 0}
+  - {group: "", kind: Service, name: web-stable, port: 8080, weight: 90}
+  - {group: "", kind: Service, name: legacy, port: 8080, weight: 10}
+"""
+
+_GRPC_ROUTE = """
+parentRefs: [{name: entrance}]
+rules:
+- matches: [{method: {type: Exact, service: shop.Cart}}]
+  backendRefs:
+  - {name: web-stable, port: 9000, weight: 100}
+  - {name: web-canary, port: 9000, weight: 0}
+- backendRefs: [{name: other, port: 9000}]
+"""
+
+_L4_ROUTE = """
+parentRefs: [{name: entrance, sectionName: tls}]
+rules:
+- backendRefs:
+  - {name: web-stable, port: 5432, weight: 100}
+  - {name: web-canary, port: 5432, weight: 0}
+"""
+
+_MESH_ROUTE = """
+parentRefs: [{group: "", kind: Service, name: web, port: 80}]
+rules:
+- backendRefs:
+  - {name: web-stable, port: 80, weight: 100}
+  - {name: web-canary, port: 80, weight: 0}
+"""
+
+_AWAY_ROUTE = """
+parentRefs: [{name: entrance}]
+rules:
+- name: first-page
+  backendRefs:
+  - {name: web-stable, namespace: default, port: 80, weight: 100}
+  - {name: web-canary, namespace: default, port: 80, weight: 0}
+- backendRefs:
+  - {name: web-stable, port: 80, weight: 100}
+  - {name: web-canary, port: 80, weight: 0}
+"""
+
+
+def _gateway_says(wish: TrafficIntent) -> TrafficIntent:
+    """Give the mirrors paths and methods that a route can hold, and headers that no header route looks at."""
+
+    def request(match: RequestMatch) -> RequestMatch:
+        method = match.method and replace(match.method, value=(match.method.kind is MatchKind.EXACT and "GET") or "P")
+        if method is not None and method.kind is MatchKind.REGEX:
+            method = replace(method, value="PUT|POST")
+        path = match.path and replace(match.path, kind=MatchKind.PREFIX, value=f"/{match.path.value.strip('-/')}")
+        exact = {f"m-{len(match.headers)}": "1"} if match.headers else {}
+        headers = tuple(HeaderMatch(header=name, value=TextMatch(kind=MatchKind.EXACT, value=value)) for name, value in exact.items())
+        return RequestMatch(method=method, path=path, headers=headers)
+
+    mirrors = tuple(replace(mirror, any_of=tuple(request(match) for match in mirror.any_of)) for mirror in wish.mirrors)
+    return replace(wish, mirrors=mirrors)
+
+
+def _gateway_setups() -> dict[str, Setup]:
+    """Give each way to use the Gateway API."""
+    http, grpc, tls, tcp = (gateway_ref(kind) for kind in ("HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"))
+    away, mesh = gateway_ref("HTTPRoute", "entrance", "mesh"), gateway_ref("HTTPRoute", "web-mesh")
+    rules = ("spec", "rules")
+    plugin = {"httpRoutes": [{"name": "web", "useHeaderRoutes": True}], "tcpRoute": "web", "tlsRoutes": [{"name": "web"}]}
+    ping_pong = {"canaryService": "", "stableService": "", "pingPong": {"pingService": "web-ping", "pongService": "web-pong"}}
+    paired = _MESH_ROUTE.replace("web-stable", "web-pong").replace("web-canary", "web-ping")
+    weights = frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS})
+    return {
+        "gateway http": Setup(
+            product="gatewayAPI",
+            router=router_for(gateway_rollout({"httpRoutes": [{"name": "web"}]})),
+            start={http: gateway_route(_HTTP_ROUTE, ref=http)},
+            shows=_ROUTES,
+            places=tuple(
+                (http, path)
+                for path in (
+                    (),
+                    ("metadata",),
+                    ("spec",),
+                    *((*rules, index) for index in range(4)),
+                    *((*rules, index, "backendRefs", 0) for index in range(4)),
+                    (*rules, 3, "backendRefs", 1),
+                )
+            ),
+            sayable=_gateway_says,
+        ),
+        "gateway grpc": Setup(
+            product="gatewayAPI",
+            router=router_for(gateway_rollout({"grpcRoutes": [{"name": "web"}]})),
+            start={grpc: gateway_route(_GRPC_ROUTE, ref=grpc)},
+            shows=_ROUTES,
+            places=((grpc, (*rules, 0)), (grpc, (*rules, 1)), (grpc, (*rules, 0, "backendRefs", 1))),
+            sayable=lambda wish: replace(
+                wish,
+                mirrors=tuple(
+                    replace(mirror, any_of=tuple(RequestMatch(headers=match.headers) for match in mirror.any_of))
+                    for mirror in _gateway_says(wish).mirrors
+                ),
+            ),
+        ),
+        "gateway mesh and another namespace": Setup(
+            product="gatewayAPI",
+            router=router_for(
+                gateway_rollout({"httpRoutes": [{"name": "web-mesh"}, {"name": "entrance", "namespace": "mesh", "rules": ["first-page"]}]})
+            ),
+            start={mesh: gateway_route(_MESH_ROUTE, ref=mesh), away: gateway_route(_AWAY_ROUTE, ref=away)},
+            shows=_ROUTES,
+            places=((mesh, (*rules, 0)), (away, (*rules, 0)), (away, (*rules, 1, "backendRefs", 0))),
+            sayable=_gateway_says,
+        ),
+        "gateway plugin with every kind": Setup(
+            product="gatewayAPI",
+            router=router_for(gateway_plugin_rollout(plugin)),
+            start={
+                http: gateway_route(_HTTP_ROUTE, ref=http),
+                tls: gateway_route(f"hostnames: [db.example]{_L4_ROUTE}", ref=tls),
+                tcp: gateway_route(_L4_ROUTE, ref=tcp),
+            },
+            shows=_ROUTES,
+            places=((tcp, (*rules, 0)), (tls, (*rules, 0, "backendRefs", 0)), (http, ("metadata", "labels"))),
+            sayable=_gateway_says,
+        ),
+        "gateway tcp": Setup(
+            product="gatewayAPI",
+            router=router_for(gateway_rollout({"tcpRoutes": [{"name": "web"}]})),
+            start={tcp: gateway_route(_L4_ROUTE, ref=tcp)},
+            shows=weights,
+            places=((tcp, (*rules, 0)),),
+        ),
+        "gateway with ping-pong": Setup(
+            product="gatewayAPI",
+            router=router_for(gateway_rollout({"httpRoutes": [{"name": "web-mesh"}]}, **ping_pong)),
+            start={mesh: gateway_route(paired, ref=mesh)},
+            shows=frozenset({Feature.PING_PONG}),
+            places=((mesh, (*rules, 0)),),
+            stable="web-pong",
+            canary="web-ping",
+            sayable=_gateway_says,
+        ),
+        "gateway in thousandths": Setup(
+            product="gatewayAPI",
+            router=router_for(gateway_rollout({"httpRoutes": [{"name": "web-mesh"}]}, trafficRouting={"maxTrafficWeight": 1000})),
+            start={mesh: gateway_route(_MESH_ROUTE.replace("weight: 100", "weight: 1000"), ref=mesh)},
+            shows=frozenset({Feature.MAX_WEIGHT}),
+            places=((mesh, (*rules, 0)),),
+            maximum=1000,
+            sayable=_gateway_says,
+        ),
+    }
+
+
+SETUPS: dict[str, Setup] = {**_istio_setups(), **_traefik_setups(), **_nginx_setups(), **_gateway_setups()}
 
 CRDS = Path(__file__).parents[2] / "shared" / "crds"
 

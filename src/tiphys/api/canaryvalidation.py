@@ -64,8 +64,8 @@ def _service_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
     if canary.stable_service and canary.stable_service == canary.canary_service:
         yield SpecError(field=f"{FIELD}.stableService", found=canary.stable_service, wanted="must differ from canaryService")
     if ping_pong is not None:
-        if routing is not None and not (routing.alb or routing.istio or routing.plugins):
-            yield SpecError(field=f"{ROUTING}.alb", found="", wanted="pingPong needs one of alb, istio or plugins in trafficRouting")
+        if routing is not None and not (routing.alb or routing.istio or routing.gateway_api or routing.plugins):
+            yield SpecError(field=f"{ROUTING}.alb", found="", wanted="pingPong needs one of alb, istio, gatewayAPI or plugins in trafficRouting")
         for key, name in (("pingService", ping_pong.ping_service), ("pongService", ping_pong.pong_service)):
             if not name:
                 yield SpecError(field=f"{FIELD}.pingPong.{key}", found="", wanted="must name a Service")
@@ -112,7 +112,7 @@ def _delay_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
 
 def _scale_problems(routing: TrafficRouting, weight: int) -> Iterator[SpecError]:
     field = f"{ROUTING}.maxTrafficWeight"
-    if not (routing.nginx or routing.plugins):
-        yield SpecError(field=field, found=weight, wanted="needs one of nginx or plugins in trafficRouting")
+    if not (routing.nginx or routing.gateway_api or routing.plugins):
+        yield SpecError(field=field, found=weight, wanted="needs one of nginx, gatewayAPI or plugins in trafficRouting")
     if weight < 1:
         yield SpecError(field=field, found=weight, wanted="must be 1 or more")

@@ -325,6 +325,23 @@ class AppMeshRouting(Wire, frozen=True):
     virtual_node_group: AppMeshNodeGroup | None = None
 
 
+class GatewayApiRoute(Wire, frozen=True):
+    """A route object, and which of its rules (by name) are ours; without names all that have both Services."""
+
+    name: str = ""
+    namespace: str = ""
+    rules: tuple[str, ...] = ()
+
+
+class GatewayApiRouting(Wire, frozen=True):
+    """Traffic through routes of the Gateway API."""
+
+    http_routes: tuple[GatewayApiRoute, ...] = ()
+    grpc_routes: tuple[GatewayApiRoute, ...] = ()
+    tls_routes: tuple[GatewayApiRoute, ...] = ()
+    tcp_routes: tuple[GatewayApiRoute, ...] = ()
+
+
 class TrafficRouting(Wire, frozen=True):
     """Which routers steer the traffic; every one that is set gets the same wish."""
 
@@ -336,6 +353,7 @@ class TrafficRouting(Wire, frozen=True):
     app_mesh: AppMeshRouting | None = None
     traefik: TraefikRouting | None = None
     apisix: ApisixRouting | None = None
+    gateway_api: GatewayApiRouting | None = msgspec.field(default=None, name="gatewayAPI")
     plugins: dict[str, msgspec.Raw] = {}
     managed_routes: tuple[ManagedRoute, ...] = ()
     max_traffic_weight: int | None = None

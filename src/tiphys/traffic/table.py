@@ -7,7 +7,7 @@ from typing import Final
 from tiphys.api.errors import SpecError
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
-from tiphys.traffic import istio, nginx, traefik
+from tiphys.traffic import gateway, gateway_spec, istio, nginx, traefik
 from tiphys.traffic.router import Router
 from tiphys.traffic.settings import Settings
 
@@ -18,7 +18,7 @@ class Product:
     One line of the table.
 
     *field* is the key below `trafficRouting`, *spec* its value; *supports* is the most that a router of the product can do (a
-    router's own `supports` says what it can do as configured).
+    router's own `supports` says what it can do as configured). *plugin* is the key below `plugins` that asks for it as well.
     """
 
     name: str
@@ -26,6 +26,7 @@ class Product:
     spec: Callable[[TrafficRouting], object]
     router: Callable[[Rollout, Settings], Router]
     supports: frozenset[Feature]
+    plugin: str = ""
 
 
 ROUTERS: Final[tuple[Product, ...]] = (
@@ -33,6 +34,14 @@ ROUTERS: Final[tuple[Product, ...]] = (
     Product(name="nginx", field="nginx", spec=lambda routing: routing.nginx, router=nginx.nginx_router, supports=nginx.SUPPORTS),
     Product(
         name="traefik", field="traefik", spec=lambda routing: routing.traefik, router=traefik.traefik_router, supports=traefik.SUPPORTS
+    ),
+    Product(
+        name="gatewayAPI",
+        field="gatewayAPI",
+        spec=gateway_spec.block_of,
+        router=gateway.gateway_router,
+        supports=gateway.SUPPORTS,
+        plugin=gateway_spec.PLUGIN,
     ),
 )
 """Every product, in the order in which they are asked (traffic-routing reference 1.3)."""
@@ -127,7 +136,8 @@ def _need(field: str, found: object, feature: Feature) -> Need:
 
 
 def _unknown_products(routing: TrafficRouting) -> Iterator[SpecError]:
-    known = {product.field for product in ROUTERS}
+    supported = {product.field for product in ROUTERS}
+    known = supported | {f"plugins[{product.plugin}]" for product in ROUTERS if product.plugin}
     values = (
         routing.istio,
         routing.nginx,
@@ -142,7 +152,7 @@ def _unknown_products(routing: TrafficRouting) -> Iterator[SpecError]:
     named += [f"plugins[{name}]" for name in sorted(routing.plugins)]
     for field in named:
         if field not in known:
-            wanted = f"this version of Tiphys does not support this router; it supports: {', '.join(sorted(known))}"
+            wanted = f"this version of Tiphys does not support this router; it supports: {', '.join(sorted(supported))}"
             yield SpecError(field=f"{_ROUTING}.{field}", found=field, wanted=wanted)
 
 

@@ -367,6 +367,14 @@ def test_routers_that_got_the_same_wish_say_it_together(data: st.DataObject) -> 
 # --- real schemas ---------------------------------------------------------------------------------------------------------------
 
 _SCHEMAS = {
+    **{
+        ("gateway.networking.k8s.io", f"{kind}Route"): (
+            f"gateway-api/{kind.lower()}routes.yaml",
+            f"{kind.lower()}routes.gateway.networking.k8s.io",
+            "v1",
+        )
+        for kind in ("HTTP", "GRPC", "TLS", "TCP")
+    },
     ("networking.istio.io", "VirtualService"): ("istio/all.yaml", "virtualservices.networking.istio.io", "v1"),
     ("networking.istio.io", "DestinationRule"): ("istio/all.yaml", "destinationrules.networking.istio.io", "v1"),
     ("traefik.io", "TraefikService"): ("traefik/all.yaml", "traefikservices.traefik.io", "v1alpha1"),
