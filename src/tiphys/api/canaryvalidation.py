@@ -65,7 +65,9 @@ def _service_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
         yield SpecError(field=f"{FIELD}.stableService", found=canary.stable_service, wanted="must differ from canaryService")
     if ping_pong is not None:
         if routing is not None and not (routing.alb or routing.istio or routing.gateway_api or routing.plugins):
-            yield SpecError(field=f"{ROUTING}.alb", found="", wanted="pingPong needs one of alb, istio, gatewayAPI or plugins in trafficRouting")
+            yield SpecError(
+                field=f"{ROUTING}.alb", found="", wanted="pingPong needs one of alb, istio, gatewayAPI or plugins in trafficRouting"
+            )
         for key, name in (("pingService", ping_pong.ping_service), ("pongService", ping_pong.pong_service)):
             if not name:
                 yield SpecError(field=f"{FIELD}.pingPong.{key}", found="", wanted="must name a Service")

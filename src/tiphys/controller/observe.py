@@ -18,7 +18,7 @@ from tiphys.kube.clock import Clock
 from tiphys.kube.store import identity
 from tiphys.traffic.router import Ref
 from tiphys.traffic.table import unsupported
-from tiphys.traffic.together import combine
+from tiphys.traffic.together import combine, reported_by_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,9 @@ class Eye:
         if known is None or not generation or (known.generation, known.versions) != (generation, versions):
             problems = [problem for router in named.routers for problem in router.problems(found)]
             problems += unsupported(rollout)
-            picture = RouterPicture(routed=combine([router.routed(found) for router in named.routers]))
+            told = reported_by_all(named.routers, found)
+            routed = combine([router.routed(found) for router in named.routers])
+            picture = RouterPicture(routed=routed, verified=told.verified, detail=told.detail)
             known = memory.routes = _Routes(generation, versions, picture, tuple(problems))
         return known.picture, known.problems
 

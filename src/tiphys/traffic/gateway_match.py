@@ -35,7 +35,7 @@ def sources(rule: Mapping[str, Any], at: str, *, http: bool) -> list[Match]:
             path = mapping(match.get("path"), f"{here}.path")
             text(path.get("type"), f"{here}.path.type")
             text(path.get("value"), f"{here}.path.value")
-    return [{**match, "path": {**EVERYTHING, **(match.get("path") or {})}} if http else match for match in found]
+    return [{**match, "path": _complete(match.get("path") or {})} if http else match for match in found]
 
 
 def arranged_matches(routes: Sequence[HeaderRoute | MirrorRoute], given: Sequence[Match], *, http: bool) -> dict[str, list[Match]]:
@@ -118,7 +118,7 @@ def joined(given: Match, own: Match, name: str) -> Match | None:
         both["path"] = path
     headers = list(given.get("headers") or ())
     for header in own.get("headers", ()):
-        place = next((index for index, known in enumerate(headers) if known["name"].lower() == header["name"].lower()), None)
+        place = next((index for index, known in enumerate(headers) if str(known.get("name", "")).lower() == header["name"].lower()), None)
         if place is None:
             headers.append(header)
             continue
@@ -132,6 +132,10 @@ def joined(given: Match, own: Match, name: str) -> Match | None:
 def beginning(prefix: str) -> str:
     """Give a regular expression for texts that begin with *prefix*; it means the same whether searched for or matched as a whole."""
     return f"^{_SPECIAL.sub(lambda found: chr(92) + found.group(), prefix)}.*"
+
+
+def _complete(path: Match) -> Match:
+    return {**EVERYTHING, **{key: value for key, value in path.items() if value is not None}}
 
 
 def _header(match: HeaderMatch, name: str) -> Match:

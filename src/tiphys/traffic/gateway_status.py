@@ -38,7 +38,7 @@ def reported(ref: Ref, manifest: Manifest) -> Confirmation:
 
 def _of_parent(ref: Ref, answer: Mapping[str, Any], manifest: Manifest) -> Confirmation:
     generation = mapping(manifest.get("metadata"), "metadata").get("generation")
-    conditions = {condition.get("type"): condition for condition in entries(answer.get("conditions"), "status.parents.conditions")}
+    conditions = {str(condition.get("type")): condition for condition in entries(answer.get("conditions"), "status.parents.conditions")}
     return combine_verified([_of_condition(kind, conditions.get(kind), generation, f"{ref}, {_name(answer)}") for kind in _ASKED])
 
 

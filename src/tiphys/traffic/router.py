@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
@@ -99,3 +99,11 @@ class Router(Protocol):
 
     def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:
         """Judge the answers, by question key."""
+
+
+@runtime_checkable
+class Reporting(Protocol):
+    """A router whose objects tell by themselves, in their status, what the product makes of them: nobody has to be asked."""
+
+    def reported(self, found: Mapping[Ref, Manifest]) -> Confirmation:
+        """Say whether the product has taken the objects as they are now; *found* as for the router."""

@@ -7,7 +7,7 @@ from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.core.intent import Backend, Routed, TrafficIntent
 from tiphys.core.observed import Verification
-from tiphys.traffic.router import Confirmation, Ref, Rendered, Router
+from tiphys.traffic.router import Confirmation, Ref, Rendered, Reporting, Router
 
 
 class _Named(Protocol):
@@ -58,6 +58,13 @@ def combine_verified(confirmations: Sequence[Confirmation]) -> Confirmation:
     verified = next((answer for answer in (Verification.NOT_YET, Verification.YES) if answer in said), Verification.CANNOT_KNOW)
     deciding = [confirmation.detail for confirmation in confirmations if confirmation.verified is verified and confirmation.detail]
     return Confirmation(verified=verified, detail="; ".join(deciding))
+
+
+def reported_by_all(routers: Sequence[Router], found: Mapping[Ref, Manifest]) -> Confirmation:
+    """Give the one answer of the objects that report on themselves; a router without such objects cannot know."""
+    return combine_verified(
+        [router.reported(found) if isinstance(router, Reporting) else Confirmation(verified=Verification.CANNOT_KNOW) for router in routers]
+    )
 
 
 def render_all(

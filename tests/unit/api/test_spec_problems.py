@@ -131,7 +131,8 @@ def test_a_good_spec_has_no_problems(there: Rollout) -> None:
         ),
         (
             canary(pingPong={"pingService": "a", "pongService": "b"}, trafficRouting={"smi": {}}, **SERVICES),
-            'spec.strategy.trafficRouting.alb: Invalid value: "": pingPong needs one of alb, istio, gatewayAPI or plugins in trafficRouting',
+            'spec.strategy.trafficRouting.alb: Invalid value: "": '
+            "pingPong needs one of alb, istio, gatewayAPI or plugins in trafficRouting",
         ),
         (
             canary(pingPong={"pingService": "", "pongService": "b"}, trafficRouting={"plugins": {"p": {}}}),
@@ -168,7 +169,8 @@ def test_a_good_spec_has_no_problems(there: Rollout) -> None:
         ),
         (
             routed(routing={**ISTIO, "maxTrafficWeight": 1000}),
-            "spec.strategy.trafficRouting.maxTrafficWeight: Invalid value: 1000: needs one of nginx, gatewayAPI or plugins in trafficRouting",
+            "spec.strategy.trafficRouting.maxTrafficWeight: Invalid value: 1000: "
+            "needs one of nginx, gatewayAPI or plugins in trafficRouting",
         ),
         (
             routed(routing={"nginx": {"stableIngress": "i"}, "maxTrafficWeight": 0}),
