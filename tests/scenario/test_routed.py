@@ -2,7 +2,8 @@
 
 import pytest
 
-from scenarios import BETA, PAUSE_STEP, SHADOW, Story, app, scale, told, weight
+from scenarios import BETA, CANARY_SERVICE, PAUSE_STEP, SERVICE, SHADOW, Routing, Story, app, scale, told, weight
+from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.core.actions import Why
 from tiphys.core.observed import Verification
@@ -323,3 +324,37 @@ def test_a_canary_that_loses_its_pods_loses_its_weight_and_gets_it_back_with_the
     assert story.gained == [50, 0, 50]
     assert story.status.current_step_index == 1
     assert story.onlooker.problems == []
+
+
+@pytest.mark.parametrize("routing", ["istio", "subsets"])
+def test_a_canary_backend_that_names_no_hash_gets_one_before_it_gets_weight(routing: Routing) -> None:
+    """A first version without replicas leaves both backends as they were written: they select the pods of every version."""
+    story = told(WEIGHT_20, PAUSE_STEP, routing=routing, replicas=0)
+
+    story.edit_spec(replicas=2)
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.rest()
+    named = story.selectors if routing == "istio" else story.subsets
+    story.promote()
+    story.rest()
+
+    assert named == ("1", "2")
+    assert story.gained == [20, 100, 0]
+    assert story.phase == "Healthy"
+    assert story.stable == "2"
+    assert story.onlooker.problems == []
+
+
+def test_a_canary_service_that_lost_its_hash_gets_it_back() -> None:
+    story = told(WEIGHT_20, PAUSE_STEP)
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.forget()
+
+    story.controller.edit(SERVICE, CANARY_SERVICE, {"spec": {"selector": {names.HASH_LABEL: None}}})
+    story.rest()
+
+    assert story.gained == [0, 20]
+    assert story.selectors == ("1", "2")
+    assert story.phase == "Paused"

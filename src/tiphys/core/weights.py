@@ -25,7 +25,8 @@ class Behind:
     Ready endpoints behind both backends.
 
     *stable* counts pods of the stable version behind the stable backend; *canary* those of whatever ReplicaSet the canary
-    backend selects; *ours* tells that this is the new version's.
+    backend selects; *ours* tells that this is the new version's: on the way forward it has to say so by its hash, because a backend
+    that names no hash selects everybody's pods.
     """
 
     stable: int
@@ -41,7 +42,7 @@ def look_behind(now: Situation, slots: Slots) -> Behind:
     return Behind(
         stable=ready_behind(now.seen, slots.stable, stable),
         canary=ready_behind(now.seen, slots.canary, backing),
-        ours=backing is not None and backing is now.revisions.new,
+        ours=backing is not None and backing is now.revisions.new and not (now.forward and slots.canary.holds == ""),
     )
 
 
