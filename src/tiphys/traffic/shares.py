@@ -6,6 +6,7 @@ from typing import Any
 
 from tiphys.api.errors import SpecError
 from tiphys.core.intent import Backend, Role, TrafficIntent
+from tiphys.traffic.router import Ref
 
 Weighted = Sequence[Mapping[str, Any]]
 
@@ -126,6 +127,17 @@ def weighted(parted: Parted, wish: TrafficIntent, member: Callable[[str, int], M
 def overflow(parted: Parted, wish: TrafficIntent) -> int:
     """Give by how much the weights exceed the wish's maximum because strangers' weights leave no room."""
     return max(0, parted.foreign - wish.weight(Role.STABLE))
+
+
+def overflow_warning(parted: Parted, wish: TrafficIntent, ref: Ref) -> str:
+    """Say by how much strangers' weights exceed what *wish* leaves them in the object *ref*; nothing where they do not."""
+    excess = overflow(parted, wish)
+    if not excess or shares(parted, wish.maximum).says(wish):
+        return ""
+    return (
+        f"{ref}: the weights of {parted.at} add up to {wish.maximum + excess}: "
+        f"services that are not the Rollout's keep {parted.foreign}, so the canary gets less than asked"
+    )
 
 
 def only(indexes: Sequence[int], at: str, wanted: str) -> int:

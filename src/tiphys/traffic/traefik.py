@@ -23,7 +23,7 @@ from tiphys.traffic.named_members import (
 )
 from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
 from tiphys.traffic.settings import Settings
-from tiphys.traffic.shares import Parted, overflow, shares, weighted, wished_experiments
+from tiphys.traffic.shares import Parted, overflow_warning, shares, weighted, wished_experiments
 
 SUPPORTS: Final = frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS, Feature.MAX_WEIGHT})
 
@@ -102,7 +102,8 @@ class TraefikRouter:
                 spec = mapping(manifest["spec"], "spec")
                 manifest = {**manifest, "spec": {**spec, "weighted": {**spec["weighted"], "services": members}}}
             manifest = with_annotation(manifest, ROUTED_EXPERIMENTS, ",".join(sorted(wished_experiments(wish))))
-        return Rendered(apply={self._ref: manifest}, warnings=self._warnings(parted, wish))
+        warning = overflow_warning(parted, wish, self._ref)
+        return Rendered(apply={self._ref: manifest}, warnings=(warning,) if warning else ())
 
     def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
         """Ask nothing: Traefik writes no status."""
@@ -145,15 +146,6 @@ class TraefikRouter:
             raise SpecError(field=f"{at}.kind", found="TraefikService", wanted="must be a Service for experiments to be reached likewise")
         reached = {key: like[key] for key in _REACHED if key in like}
         return {"name": service, **reached, "port": experiment_port(like.get("port"), self.ports, f"{at}.port"), "weight": weight}
-
-    def _warnings(self, parted: Parted, wish: TrafficIntent) -> tuple[str, ...]:
-        excess = overflow(parted, wish)
-        if not excess or shares(parted, wish.maximum).says(wish):
-            return ()
-        return (
-            f"{self._ref}: the weights of {parted.at} add up to {wish.maximum + excess}: "
-            f"services that are not the Rollout's keep {parted.foreign}, so the canary gets less than asked",
-        )
 
     @contextmanager
     def _about(self) -> Iterator[None]:
