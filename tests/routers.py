@@ -754,7 +754,98 @@ def _gateway_setups() -> dict[str, Setup]:
     }
 
 
-SETUPS: dict[str, Setup] = {**_istio_setups(), **_traefik_setups(), **_nginx_setups(), **_gateway_setups()}
+# --- Apache APISIX --------------------------------------------------------------------------------------------------------------
+
+APISIX_ROUTE = Ref(group="apisix.apache.org", kind="ApisixRoute", namespace="default", name="web")
+
+
+def apisix_rollout(route: Manifest | None = None, **fields: Any) -> Rollout:  # noqa: ANN401  any JSON value
+    """Give a Rollout behind the ApisixRoute `web`, or with the `route` block *route*; *fields* are of the strategy, in their JSON form."""
+    block = {"route": {"name": "web"} if route is None else route}
+    routing = {"apisix": block, "managedRoutes": [{"name": name} for name in MANAGED], **fields.pop("trafficRouting", {})}
+    return rollout(strategy=strategy(**{"canaryService": CANARY, "stableService": STABLE, "trafficRouting": routing, **fields}))
+
+
+def apisix_route(text: str, *, ref: Ref = APISIX_ROUTE) -> Manifest:
+    """Give an ApisixRoute with the spec *text*, in YAML."""
+    metadata = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": "41", "labels": {"team": "shop"}}
+    return {"apiVersion": f"{ref.group}/v2", "kind": ref.kind, "metadata": metadata, "spec": yaml.safe_load(text)}
+
+
+_APISIX = """
+ingressClassName: apisix
+http:
+- name: web
+  match: {paths: [/*], hosts: [shop.example], methods: [GET, POST]}
+  timeout: {read: 5s}
+  backends:
+  - {serviceName: web-stable, servicePort: 80, weight: 100}
+  - {serviceName: web-canary, servicePort: 80, weight: 0}
+- name: static
+  match: {paths: [/static/*]}
+  backends: [{serviceName: cdn, servicePort: 80}]
+"""
+
+_APISIX_RULES = """
+http:
+- name: api
+  priority: 7
+  match: {paths: [/api/*], exprs: [{subject: {scope: Query, name: v}, op: Equal, value: "2"}]}
+  plugins: [{name: limit-count, enable: true, config: {count: 5}}]
+  backends:
+  - {serviceName: web-canary, servicePort: 80, weight: 0, resolveGranularity: service}
+  - {serviceName: web-stable, servicePort: 80, weight: 100}
+- name: other
+  match: {paths: [/other/*]}
+  backends: [{serviceName: other, servicePort: 80, weight: 5}]
+- name: pages
+  match: {paths: [/*]}
+  backends:
+  - {serviceName: web-stable, servicePort: http, weight: 90}
+  - {serviceName: web-canary, servicePort: 8080, weight: 0}
+  - {serviceName: audit, servicePort: 80, weight: 10}
+"""
+
+
+def _apisix_setups() -> dict[str, Setup]:
+    """Give each way to use Apache APISIX."""
+    http = ("spec", "http")
+    creates = frozenset(replace(APISIX_ROUTE, name=name) for name in MANAGED)
+    two_rules = apisix_rollout({"name": "web", "rules": ["pages", "api"]})
+    return {
+        "apisix": Setup(
+            product="apisix",
+            router=router_for(apisix_rollout()),
+            start={APISIX_ROUTE: apisix_route(_APISIX)},
+            shows=_ROUTES,
+            # What stands inside the Rollout's rule is copied into the routes we make; the next setup looks there.
+            places=tuple((APISIX_ROUTE, path) for path in ((), ("metadata",), ("spec",), (*http, 1), (*http, 1, "backends", 0))),
+            creates=creates,
+        ),
+        "apisix with two rules": Setup(
+            product="apisix",
+            router=router_for(two_rules),
+            start={APISIX_ROUTE: apisix_route(_APISIX_RULES)},
+            shows=_ROUTES,
+            places=((APISIX_ROUTE, (*http, 1)),),
+            creates=creates,
+        ),
+        "apisix without routes of ours": Setup(
+            product="apisix",
+            router=router_for(two_rules),
+            start={APISIX_ROUTE: apisix_route(_APISIX_RULES)},
+            shows=frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS}),
+            places=tuple(
+                (APISIX_ROUTE, (*http, *path))
+                for path in ((0,), (0, "match"), (0, "backends", 0), (0, "plugins", 0), (2,), (2, "backends", 0), (2, "backends", 2))
+            ),
+            creates=creates,
+            sayable=lambda wish: replace(wish, header_routes=(), mirrors=()),
+        ),
+    }
+
+
+SETUPS: dict[str, Setup] = {**_istio_setups(), **_traefik_setups(), **_nginx_setups(), **_gateway_setups(), **_apisix_setups()}
 
 CRDS = Path(__file__).parents[2] / "shared" / "crds"
 

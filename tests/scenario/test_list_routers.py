@@ -1,10 +1,10 @@
-"""Does a canary behind Traefik go from the image change to its promotion, by its objects alone?"""
+"""Does a canary behind Traefik or APISIX go from the image change to its promotion, by its objects alone?"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from inprocess import InProcessController, rollout_manifest, service_manifest
-from scenarios import CANARY_SERVICE, ROLLOUT, STABLE_SERVICE, template, weight
+from scenarios import BETA, CANARY_SERVICE, ROLLOUT, SHADOW, STABLE_SERVICE, template, weight
 from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
 from tiphys.core.decide import decide
@@ -80,3 +80,52 @@ def test_traefik() -> None:
     }
     writes = [body for verb, plural, body in controller.api.done if plural == "traefikservices"]
     assert len(writes) == 4
+
+
+def test_apisix() -> None:
+    apisix_route: Manifest = {
+        "apiVersion": "apisix.apache.org/v2",
+        "kind": "ApisixRoute",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {
+            "http": [
+                {
+                    "name": "main",
+                    "match": {"paths": ["/*"]},
+                    "backends": [{"serviceName": STABLE_SERVICE, "servicePort": 80}, {"serviceName": CANARY_SERVICE, "servicePort": 80}],
+                },
+                {"name": "other", "match": {"paths": ["/other"]}, "backends": [{"serviceName": "other", "servicePort": 80}]},
+            ]
+        },
+    }
+    routing = {"apisix": {"route": {"name": "web", "rules": ["main"]}}, "managedRoutes": [{"name": "beta"}, {"name": "shadow"}]}
+    beta, shadow = {"setHeaderRoute": BETA}, {"setMirrorRoute": SHADOW}
+    controller = at_rest("apisix.apache.org", routing, apisix_route, steps=(weight(20), beta, PAUSE, shadow, PAUSE, weight(100), PAUSE))
+
+    def routes() -> dict[str, Any]:
+        stored = controller.cluster.store.scan(controller.cluster.store.registry.of_manifest(apisix_route), namespace="default")
+        return {each.manifest["metadata"]["name"]: each.manifest for each in stored}
+
+    def weights() -> tuple[object, ...]:
+        """Give the weights of the main route, and those of the routes made for managed ones."""
+        found = routes()
+        shares = [[backend.get("weight") for backend in found[name]["spec"]["http"][0]["backends"]] for name in sorted(found)]
+        return (sorted(found), shares)
+
+    beside: dict[str, Any] = {}
+
+    def look() -> tuple[object, ...]:
+        beside.update(routes())
+        return weights()
+
+    seen = seen_on_the_way(controller, look)
+
+    assert seen[0] == (["web"], [[None, 0]])
+    assert (["beta", "web"], [[100], [80, 20]]) in seen
+    assert (["beta", "shadow", "web"], [[100], [80, 20], [80, 20]]) in seen
+    assert (["beta", "shadow", "web"], [[100], [0, 100], [0, 100]]) in seen
+    assert seen[-1] == (["web"], [[100, 0]])
+    assert beside["beta"]["metadata"]["ownerReferences"][0]["uid"] == controller.rollout().metadata.uid
+    assert [rule["name"] for rule in beside["beta"]["spec"]["http"]] == ["main"]
+    assert beside["shadow"]["spec"]["http"][0]["plugins"][0]["config"] == {"host": "http://web-canary.default.svc:80", "sample_ratio": 0.35}
+    assert routes()["web"]["spec"]["http"][1] == apisix_route["spec"]["http"][1]

@@ -7,7 +7,7 @@ from typing import Final
 from tiphys.api.errors import SpecError
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
-from tiphys.traffic import gateway, gateway_spec, istio, nginx, traefik
+from tiphys.traffic import apisix, gateway, gateway_spec, istio, nginx, traefik
 from tiphys.traffic.router import Router
 from tiphys.traffic.settings import Settings
 
@@ -35,6 +35,7 @@ ROUTERS: Final[tuple[Product, ...]] = (
     Product(
         name="traefik", field="traefik", spec=lambda routing: routing.traefik, router=traefik.traefik_router, supports=traefik.SUPPORTS
     ),
+    Product(name="apisix", field="apisix", spec=lambda routing: routing.apisix, router=apisix.apisix_router, supports=apisix.SUPPORTS),
     Product(
         name="gatewayAPI",
         field="gatewayAPI",

@@ -375,6 +375,7 @@ _SCHEMAS = {
         )
         for kind in ("HTTP", "GRPC", "TLS", "TCP")
     },
+    ("apisix.apache.org", "ApisixRoute"): ("apisix/apisixroutes.yaml", "apisixroutes.apisix.apache.org", "v2"),
     ("networking.istio.io", "VirtualService"): ("istio/all.yaml", "virtualservices.networking.istio.io", "v1"),
     ("networking.istio.io", "DestinationRule"): ("istio/all.yaml", "destinationrules.networking.istio.io", "v1"),
     ("traefik.io", "TraefikService"): ("traefik/all.yaml", "traefikservices.traefik.io", "v1alpha1"),

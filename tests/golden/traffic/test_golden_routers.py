@@ -27,6 +27,16 @@ def test_nginx(case: Case, golden: Golden) -> None:
     golden(case, _written(case))
 
 
+@pytest.mark.parametrize("case", cases("traffic/apisix"), ids=str)
+def test_apisix(case: Case, golden: Golden) -> None:
+    golden(case, _written(case))
+
+
+@pytest.mark.parametrize("case", cases("traffic/gateway"), ids=str)
+def test_gateway(case: Case, golden: Golden) -> None:
+    golden(case, _written(case))
+
+
 def _written(case: Case) -> Manifest:
     """Each input is a Rollout, the objects it finds, and the wishes that are written one after the other."""
     first, *objects, asked = case.given()

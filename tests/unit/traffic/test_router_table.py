@@ -13,7 +13,6 @@ NOT_YET = {
     "smi": {"smi": {}},
     "ambassador": {"ambassador": {"mappings": ["web"]}},
     "appMesh": {"appMesh": {}},
-    "apisix": {"apisix": {"route": {"name": "web"}}},
     "plugins[example/router]": {"plugins": {"example/router": {}}},
 }
 
