@@ -117,6 +117,9 @@ async def test_daily_use(stage: Stage, tmp_path: Path) -> None:
     await reader.types("tiphys resume rollouts-demo")
     await until(stage, app.NAME, phase("Healthy"))
 
+    await reader.types("tiphys restart rollouts-demo")
+    await until(stage, app.NAME, lambda status: bool(status.get("restartedAt")) and status["phase"] == "Healthy")
+
     await _routes_by_header(reader, stage)
     await _copies_requests(reader, stage)
 
@@ -303,3 +306,10 @@ def test_commands_in_running_text_exist_with_their_options(page: Path) -> None:
 
         known = {name for each in command.get_params(click.Context(command)) for name in (*each.opts, *each.secondary_opts)}
         assert options <= known | {"--help"}, text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+
+    assert [link for link in links if not (page.parent / link).exists()] == []
