@@ -136,3 +136,19 @@ def test_a_death_anywhere_changes_nothing_in_the_end(
         assert fingerprint(story) == wanted, where
     record_property("crash_points", len(points))
     print(f"{tale.__name__} ({routing}): {len(points)} crash points, {plain.controller.api.writes} writes, one end")  # noqa: T201 - the figure is asked for
+
+
+@pytest.mark.parametrize("tale", [promote, abort, supersede])
+def test_a_controller_that_dies_after_every_write_comes_to_the_same_end(tale: Tale) -> None:
+    plain = run(tale, PLAIN, "istio")
+
+    def doom(controller: InProcessController) -> None:
+        controller.api.deadly = lambda _verb, _plural, _body: True
+
+    story = Story(app(*PLAIN, routing="istio", replicas=4), prepare=doom)
+    story.rest()
+    tale(story)
+
+    assert story.controller.deaths == story.controller.api.writes
+    assert story.onlooker.problems == []
+    assert fingerprint(story) == fingerprint(plain)
