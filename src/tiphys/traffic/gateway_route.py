@@ -157,7 +157,15 @@ def written(route: Route, wish: TrafficIntent) -> Manifest:
     wished = Managed(headers=wish.header_routes, mirrors=wish.mirrors) if route.target.takes_routes else Managed()
     own = managed_rules(replace(route, carriers=carriers), wished, wish.managed)
     changed = {carrier.index: carrier.rule for carrier in carriers}
-    rest = [changed.get(index, rule) for index, rule in enumerate(route.rules) if managed_name(rule.get("name"), route.managed) is None]
+    nameless = _nameless(route)
+    if own and nameless:
+        wanted = "needs Gateway API 1.4 (1.2 in the experimental channel): the API server took away the name of a rule that was written"
+        raise SpecError(field=f"spec.rules[{min(nameless)}].name", found=None, wanted=wanted)
+    rest = [
+        changed.get(index, rule)
+        for index, rule in enumerate(route.rules)
+        if index not in nameless and managed_name(rule.get("name"), route.managed) is None
+    ]
     rules = [*own, *rest]
     manifest = route.manifest
     if rules != route.rules:
@@ -267,7 +275,17 @@ def _standing(route: Route) -> tuple[Managed, bool]:
         own = managed_rules(route, route.written, route.managed)
     except SpecError:
         return known, False
-    return known, len(own) == len(present) and own == list(route.rules[: len(own)])
+    return known, len(own) == len(present) and own == list(route.rules[: len(own)]) and not _nameless(route)
+
+
+def _nameless(route: Route) -> frozenset[int]:
+    """Find the rules that we wrote with a name which an older API server does not keep: what they answer tells them."""
+    names = {rule.get("name") for rule in route.rules}
+    try:
+        lost = [rule["matches"] for rule in managed_rules(route, route.written, route.managed) if rule["name"] not in names]
+    except SpecError:
+        return frozenset()
+    return frozenset(index for index, rule in enumerate(route.rules) if not rule.get("name") and lost and rule.get("matches") in lost)
 
 
 def _part(rule: Rule, at: str, target: Target, services: Services, recorded: Collection[str], *, named: bool) -> Parted | None:

@@ -11,6 +11,8 @@ from tiphys.traffic.manifests import entries, mapping
 from tiphys.traffic.router import Confirmation, Ref
 from tiphys.traffic.together import combine_verified
 
+LINKERD: Final = "linkerd.io/policy-controller"
+
 _ASKED: Final = ("Accepted", "ResolvedRefs")
 
 
@@ -34,6 +36,15 @@ def reported(ref: Ref, manifest: Manifest) -> Confirmation:
     if not told:
         return Confirmation(verified=Verification.CANNOT_KNOW, detail=f"{ref}: no implementation has reported on it")
     return combine_verified(told)
+
+
+def implementations(manifest: Manifest) -> frozenset[str]:
+    """Name the implementations that have reported on a route."""
+    try:
+        answers = entries(mapping(manifest.get("status"), "status").get("parents"), "status.parents")
+    except SpecError:
+        return frozenset()
+    return frozenset(str(answer.get("controllerName")) for answer in answers)
 
 
 def _of_parent(ref: Ref, answer: Mapping[str, Any], manifest: Manifest) -> Confirmation:

@@ -378,6 +378,34 @@ def test_a_managed_rule_that_somebody_changed_is_not_taken_for_the_wish_and_is_p
     assert after(setup, wish, spoilt) == written
 
 
+def test_rules_whose_names_an_older_api_server_takes_away_are_told_not_multiplied_and_removed_at_the_end() -> None:
+    setup = SETUPS["gateway mesh and another namespace"]
+    wish = wished(header_routes=(beta(),), mirrors=(MirrorRoute(name="second", any_of=(RequestMatch(),), percent=5),))
+    (mesh, _) = setup.router.reads()
+    pruned = copy.deepcopy(dict(after(setup, wish, setup.start)))
+    for rule in pruned[mesh]["spec"]["rules"][:2]:
+        del rule["name"]
+
+    routed = setup.router.routed(pruned)
+    (error,) = setup.router.render(wish, pruned).errors
+
+    assert routed is not None
+    assert not routed.uniform
+    assert "spec.rules[0].name: Required value: needs Gateway API 1.4" in str(error)
+    assert after(setup, setup.start_wish(), pruned) == setup.start
+
+
+def test_a_mirror_step_is_refused_once_linkerd_has_reported_on_the_route() -> None:
+    status = {"parents": [{**_status(3)["parents"][0], "controllerName": "linkerd.io/policy-controller"}]}
+
+    told = problems(WEB, {**PLAIN, "status": status}, steps=[header_step(), mirror_step()])
+
+    assert told == [
+        'spec.strategy.steps[1].setMirrorRoute: Invalid value: "second": '
+        "HTTPRoute default/web: Linkerd, which reads this route, has no mirroring"
+    ]
+
+
 def test_a_default_weight_of_one_each_is_read_as_a_half() -> None:
     router = router_for(gateway_rollout(WEB))
     even = http(f"- backendRefs: [{{name: {STABLE}, port: 80}}, {{name: {CANARY}, port: 80}}]")
