@@ -8,6 +8,7 @@ import pytest
 
 from scenarios import BETA, PAUSE_STEP, REPLICA_SET, ROLLOUT, SERVICE, SHADOW, VIRTUAL_SERVICE, Routing, Story, app, pause, scale, weight
 from tiphys.api.meta import Manifest
+from tiphys.core.actions import Why
 from tiphys.core.observed import Verification
 
 OURS = {"ReconciliationError", "UnsafeAction", "TrafficRoutingError"}
@@ -118,7 +119,12 @@ def test_any_story_rests_at_its_goal_or_at_a_named_reason_and_a_good_version_end
     story.promote_full()
     story.rest()
 
+    assert story.onlooker.problems == []
+    if Why.STABLE_NOT_READY in story.reasons:  # a canary that serves is not exchanged for another while no stable pod can take over
+        side = story.onlooker.glance().sides["canary"]
+        assert side.weight > 0
+        assert side.ready > 0
+        return
     assert story.phase == "Healthy"
     assert story.stable == "1000"
     assert story.sizes == ({"1000": story.rollout.spec.replicas} if story.rollout.spec.replicas else {})
-    assert story.onlooker.problems == []
