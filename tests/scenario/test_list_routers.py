@@ -1,7 +1,9 @@
-"""Does a canary behind Traefik or APISIX go from the image change to its promotion, by its objects alone?"""
+"""Does a canary behind Traefik, APISIX or Ambassador go from the image change to its promotion, by its objects alone?"""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
+
+import pytest
 
 from inprocess import InProcessController, rollout_manifest, service_manifest
 from scenarios import BETA, CANARY_SERVICE, ROLLOUT, SHADOW, STABLE_SERVICE, template, weight
@@ -129,3 +131,65 @@ def test_apisix() -> None:
     assert [rule["name"] for rule in beside["beta"]["spec"]["http"]] == ["main"]
     assert beside["shadow"]["spec"]["http"][0]["plugins"][0]["config"] == {"host": "http://web-canary.default.svc:80", "sample_ratio": 0.35}
     assert routes()["web"]["spec"]["http"][1] == apisix_route["spec"]["http"][1]
+
+
+@pytest.mark.parametrize("version", ["v2", "v3alpha1"])
+def test_ambassador(version: str) -> None:
+    base: Manifest = {
+        "apiVersion": f"getambassador.io/{version}",
+        "kind": "Mapping",
+        "metadata": {"name": "web", "namespace": "default", "labels": {"team": "shop"}},
+        "spec": {"prefix": "/web/", "service": f"http://{STABLE_SERVICE}:80", "resolver": "endpoint"},
+    }
+    routing = {"ambassador": {"mappings": ["web"]}, "managedRoutes": [{"name": "beta"}, {"name": "shadow"}]}
+    beta, shadow = {"setHeaderRoute": BETA}, {"setMirrorRoute": {"name": "shadow", "percentage": 35, "match": [{}]}}
+    steps = (weight(20), beta, PAUSE, shadow, PAUSE, weight(100), PAUSE)
+    controller = at_rest("getambassador.io", routing, base, steps=steps)
+
+    def mappings() -> dict[str, Any]:
+        stored = controller.cluster.store.scan(controller.cluster.store.registry.of_manifest(base), namespace="default")
+        return {each.manifest["metadata"]["name"]: each.manifest for each in stored}
+
+    def weights() -> dict[str, object]:
+        return {name: found["spec"].get("weight") for name, found in sorted(mappings().items())}
+
+    beside: dict[str, Any] = {}
+
+    def look() -> dict[str, object]:
+        beside.update(mappings())
+        return weights()
+
+    seen = seen_on_the_way(controller, look)
+
+    assert seen[0] == seen[-1] == {"web": None}
+    assert {"web": None, "web-beta-0": None, "web-canary": 20} in seen
+    assert {"web": None, "web-beta-0": None, "web-canary": 20, "web-shadow-shadow": 35} in seen
+    assert {"web": None, "web-beta-0": None, "web-canary": 100, "web-shadow-shadow": 35} in seen
+    assert mappings()["web"]["spec"] == base["spec"]
+    assert {found["spec"]["service"] for name, found in beside.items() if name != "web"} == {f"http://{CANARY_SERVICE}:80"}
+    assert {found["metadata"]["ownerReferences"][0]["uid"] for name, found in beside.items() if name != "web"} == {
+        controller.rollout().metadata.uid
+    }
+
+
+def test_a_canary_mapping_follows_its_base_in_mid_update_and_comes_back_when_it_was_deleted() -> None:
+    base: Manifest = {
+        "apiVersion": "getambassador.io/v2",
+        "kind": "Mapping",
+        "metadata": {"name": "web", "namespace": "default"},
+        "spec": {"prefix": "/web/", "service": STABLE_SERVICE},
+    }
+    kind = ("getambassador.io", "Mapping")
+    controller = at_rest("getambassador.io", {"ambassador": {"mappings": ["web"]}}, base, steps=(weight(20), {"pause": {}}))
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+
+    controller.edit(kind, "web", {"spec": {"prefix": "/v2/"}})
+    controller.cluster.advance(10)
+    followed = controller.manifest(kind, "web-canary")["spec"]
+    resource = controller.cluster.store.registry.of_manifest(base)
+    controller.cluster.store.delete(resource, "web-canary", namespace="default")
+    controller.cluster.advance(10)
+
+    assert followed == {"prefix": "/v2/", "service": CANARY_SERVICE, "weight": 20}
+    assert controller.manifest(kind, "web-canary")["spec"] == followed
