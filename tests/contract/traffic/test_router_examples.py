@@ -16,6 +16,8 @@ from tiphys.traffic.table import routers_of, unsupported
 
 EXAMPLES = CRDS.parent / "examples"
 FILES = (
+    "ambassador",
+    "apisix",
     "istio/istio-mirror.yaml",
     "istio/istio-subset-split.yaml",
     "traffic-routing-experiment-step/istio-host-split-experiment-step.yaml",
@@ -25,10 +27,11 @@ FILES = (
 @pytest.mark.skipif(not EXAMPLES.exists(), reason="the reference's examples are not part of this repository")
 @pytest.mark.parametrize("file", FILES)
 def test_an_example_is_accepted_and_gets_its_weights(file: str) -> None:
-    documents = [document for document in yaml.safe_load_all((EXAMPLES / Path(file)).read_text(encoding="utf-8")) if document]
+    documents = _documents(EXAMPLES / file)
     body = next(document for document in documents if document["kind"] == "Rollout")
-    rollout = msgspec.json.decode(msgspec.json.encode(body), type=Rollout)
-    found = {_ref(document): document for document in documents if document["apiVersion"].startswith("networking.istio.io/")}
+    stored = {**body, "metadata": {**body["metadata"], "uid": "6f1e"}}
+    rollout = msgspec.json.decode(msgspec.json.encode(stored), type=Rollout)
+    found = {_ref(document): document for document in documents}
     (router,) = routers_of(rollout, settings=Settings())
     canary = rollout.spec.strategy.canary
     assert canary is not None
@@ -48,5 +51,12 @@ def test_an_example_is_accepted_and_gets_its_weights(file: str) -> None:
     assert routed.says(wish)
 
 
+def _documents(path: Path) -> list[Manifest]:
+    """Give the objects of a file, or of all files of a folder."""
+    files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
+    return [document for file in files for document in yaml.safe_load_all(file.read_text(encoding="utf-8")) if document]
+
+
 def _ref(document: Manifest) -> Ref:
-    return Ref(group="networking.istio.io", kind=document["kind"], namespace="", name=document["metadata"]["name"])
+    group, slash, _ = document["apiVersion"].partition("/")
+    return Ref(group=group if slash else "", kind=document["kind"], namespace="", name=document["metadata"]["name"])
