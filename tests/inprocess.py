@@ -209,13 +209,13 @@ class StoreFeed:
         self.held: set[Kind] = set()
 
     def start(self, kind: Kind, store: Store[Any], answered: Callable[[], None]) -> None:
-        resource = next((each for each in self._store.registry if (each.group, each.kind) == kind), None)
-        if resource is None:
+        served = {Resource(each.group, each.version, each.plural, each.kind): each for each in self._store.registry}
+        chosen = self._kinds.get(kind) or self._kinds.choose(kind, served)
+        if chosen is None:
             self._absent[kind] = (store, answered)
             return
-        if self._kinds.get(kind) is None:
-            self._kinds.learn(Resource(resource.group, resource.version, resource.plural, resource.kind))
-        self._fed[kind] = (self._store.watch(resource), store, answered)
+        self._kinds.learn(chosen)
+        self._fed[kind] = (self._store.watch(served[chosen]), store, answered)
 
     def absent(self, kind: Kind) -> bool:
         return kind in self._absent
@@ -271,8 +271,16 @@ class InProcessController:
     One step is one pass over one Rollout, whole. `restart` is a new process: it knows nothing of the old one.
     """
 
-    def __init__(self, cluster: VirtualCluster, *, decide: Decide, gate: Gate = lambda _seen, _plan, _action: None) -> None:
+    def __init__(
+        self,
+        cluster: VirtualCluster,
+        *,
+        decide: Decide,
+        gate: Gate = lambda _seen, _plan, _action: None,
+        routers: RouterSettings | None = None,
+    ) -> None:
         self.cluster = cluster
+        self.routers = routers or RouterSettings()
         self.api = StoreApi(cluster.store)
         self.told = Told()
         self.requests: list[Request] = []
@@ -285,8 +293,8 @@ class InProcessController:
     def restart(self, *, held: Collection[Kind] = ()) -> None:
         """Begin anew with empty caches; those of the kinds *held* stay empty until `feed.held` lets go of them."""
         clock = ClusterTime(self.cluster.clock)
-        kinds = Kinds()
-        naming = Naming(lambda rollout: routers_of(rollout, settings=RouterSettings()))
+        kinds = Kinds(self.routers.versions)
+        naming = Naming(lambda rollout: routers_of(rollout, settings=self.routers))
         self.feed = StoreFeed(self.cluster.store, kinds)
         self.feed.held.update(held)
         self.caches = Mirror(self.feed, naming)

@@ -845,7 +845,112 @@ def _apisix_setups() -> dict[str, Setup]:
     }
 
 
-SETUPS: dict[str, Setup] = {**_istio_setups(), **_traefik_setups(), **_nginx_setups(), **_gateway_setups(), **_apisix_setups()}
+# --- SMI ------------------------------------------------------------------------------------------------------------------------
+
+SPLIT = Ref(group="split.smi-spec.io", kind="TrafficSplit", namespace="default", name="web")
+MATCHED_SPLIT = replace(SPLIT, name="web-header-routes")
+ROUTE_GROUP = Ref(group="specs.smi-spec.io", kind="HTTPRouteGroup", namespace="default", name="web-header-routes")
+
+
+def smi_rollout(smi: Manifest | None = None, **fields: Any) -> Rollout:  # noqa: ANN401  any JSON value
+    """Give a Rollout with the `smi` block *smi*; *fields* are of the strategy, in their JSON form."""
+    routing = {"smi": smi or {}, "managedRoutes": [{"name": name} for name in MANAGED], **fields.pop("trafficRouting", {})}
+    return rollout(strategy=strategy(**{"canaryService": CANARY, "stableService": STABLE, "trafficRouting": routing, **fields}))
+
+
+def _smi_setups() -> dict[str, Setup]:
+    """Give each way to use SMI."""
+    headers = frozenset({Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX})
+    weights = frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS})
+
+    def setup(version: str, shows: frozenset[Feature], maximum: int = 100) -> Setup:
+        routing = {"maxTrafficWeight": maximum} if maximum != 100 else {}
+        subject = smi_rollout({"rootService": "web"}, trafficRouting=routing)
+        return Setup(
+            product="smi",
+            router=router_for(subject, Settings(smi_version=version)),
+            start={},
+            shows=shows,
+            places=(),
+            maximum=maximum,
+            creates=frozenset({SPLIT, MATCHED_SPLIT, ROUTE_GROUP}),
+        )
+
+    return {
+        "smi v1alpha1": setup("v1alpha1", weights),
+        "smi v1alpha2": setup("v1alpha2", weights),
+        "smi v1alpha3": setup("v1alpha3", weights | headers),
+        "smi v1alpha4": setup("v1alpha4", weights | headers),
+        "smi in thousandths": setup("v1alpha4", frozenset({Feature.MAX_WEIGHT}), maximum=1000),
+    }
+
+
+# --- Ambassador -----------------------------------------------------------------------------------------------------------------
+
+MAPPING = Ref(group="getambassador.io", kind="Mapping", namespace="default", name="web")
+
+
+def ambassador_rollout(*mappings: str, **fields: Any) -> Rollout:  # noqa: ANN401  any JSON value
+    """Give a Rollout behind *mappings*, or the Mapping `web`; *fields* are of the strategy, in their JSON form."""
+    block = {"mappings": list(mappings or ("web",))}
+    routing = {"ambassador": block, "managedRoutes": [{"name": name} for name in MANAGED], **fields.pop("trafficRouting", {})}
+    return rollout(strategy=strategy(**{"canaryService": CANARY, "stableService": STABLE, "trafficRouting": routing, **fields}))
+
+
+def mapping(text: str, *, ref: Ref = MAPPING, version: str = "v2") -> Manifest:
+    """Give a Mapping with the spec *text*, in YAML."""
+    metadata = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": "41", "labels": {"team": "shop"}}
+    return {"apiVersion": f"{ref.group}/{version}", "kind": ref.kind, "metadata": metadata, "spec": yaml.safe_load(text)}
+
+
+_MAPPING = "{prefix: /web/, service: 'http://web-stable.default:80', timeout_ms: 3000, resolver: endpoint}"
+_MAPPING_V3 = (
+    "{prefix: /api/, hostname: shop.example, service: web-stable, precedence: 5, headers: {x-region: eu}, regex_headers: {x-zone: '[ab]'}}"
+)
+
+
+def _for_mappings(wish: TrafficIntent) -> TrafficIntent:
+    """Leave of the mirrors one that copies everything: more no group of Mappings can say."""
+    mirrors = tuple(replace(mirror, any_of=(RequestMatch(),), percent=max(1, mirror.percent)) for mirror in wish.mirrors[:1])
+    return replace(wish, mirrors=mirrors)
+
+
+def _ambassador_setups() -> dict[str, Setup]:
+    """Give each way to use Ambassador."""
+    api = replace(MAPPING, name="api")
+    alone, together = router_for(ambassador_rollout()), router_for(ambassador_rollout("web", "api"))
+    shows = _ROUTES - {Feature.EXPERIMENTS}
+    return {
+        "ambassador": Setup(
+            product="ambassador",
+            router=alone,
+            start={MAPPING: mapping(_MAPPING)},
+            shows=shows,
+            places=((MAPPING, ()), (MAPPING, ("metadata",)), (MAPPING, ("metadata", "labels"))),
+            creates=frozenset(alone.reads()) - {MAPPING},
+            sayable=_for_mappings,
+        ),
+        "ambassador with two Mappings": Setup(
+            product="ambassador",
+            router=together,
+            start={MAPPING: mapping(_MAPPING), api: mapping(_MAPPING_V3, ref=api, version="v3alpha1")},
+            shows=shows,
+            places=((api, ()), (api, ("metadata",))),
+            creates=frozenset(together.reads()) - {MAPPING, api},
+            sayable=_for_mappings,
+        ),
+    }
+
+
+SETUPS: dict[str, Setup] = {
+    **_istio_setups(),
+    **_traefik_setups(),
+    **_nginx_setups(),
+    **_gateway_setups(),
+    **_apisix_setups(),
+    **_smi_setups(),
+    **_ambassador_setups(),
+}
 
 CRDS = Path(__file__).parents[2] / "shared" / "crds"
 

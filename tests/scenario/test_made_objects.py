@@ -13,6 +13,7 @@ from tiphys.core.invariants import violated
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.virtual import VirtualCluster
+from tiphys.traffic.settings import Settings
 
 T = TypeVar("T")
 PAUSE: Manifest = {"pause": {"duration": "10s"}}
@@ -20,13 +21,22 @@ BETA: Manifest = {"name": "beta", "match": [{"headerName": "x-beta", "headerValu
 STEPS = (weight(20), PAUSE, {"setHeaderRoute": BETA}, PAUSE, weight(50), PAUSE)
 
 INGRESS: Kind = ("networking.k8s.io", "Ingress")
+SPLIT: Kind = ("split.smi-spec.io", "TrafficSplit")
+ROUTE_GROUP: Kind = ("specs.smi-spec.io", "HTTPRouteGroup")
+SMI: tuple[str, ...] = ("split.smi-spec.io", "specs.smi-spec.io")
 
 
-def at_rest(groups: tuple[str, ...], routing: Manifest, *objects: Manifest, steps: tuple[Manifest, ...] = STEPS) -> InProcessController:
+def at_rest(
+    groups: tuple[str, ...],
+    routing: Manifest,
+    *objects: Manifest,
+    steps: tuple[Manifest, ...] = STEPS,
+    settings: Settings | None = None,
+) -> InProcessController:
     """Give a controller whose Rollout `web` rests on its first version, in a cluster that serves *groups* and has *objects*."""
     definitions = [definition for group in groups for definition in foreign_definitions(group)]
     cluster = VirtualCluster(definitions=[*definitions, *crd_manifests()])
-    controller = InProcessController(cluster, decide=decide, gate=violated)
+    controller = InProcessController(cluster, decide=decide, gate=violated, routers=settings)
     cluster.join(controller)
     for manifest in (service_manifest(STABLE_SERVICE), service_manifest(CANARY_SERVICE), *objects):
         controller.create(manifest)
@@ -149,3 +159,60 @@ def test_a_canary_ingress_of_somebody_else_is_told_and_left_alone() -> None:
     assert controller.rollout().status.phase == "Degraded"
     assert "web-shop-canary exists and is not controlled by" in controller.rollout().status.message
     assert "annotations" not in controller.manifest(INGRESS, "web-shop-canary")["metadata"]
+
+
+def test_smi() -> None:
+    steps = (weight(20), PAUSE, weight(50), PAUSE)
+    controller = at_rest(SMI, {"smi": {"rootService": "web", "trafficSplitName": "shop"}}, service_manifest("web"), steps=steps)
+
+    def split() -> Manifest:
+        return controller.manifest(SPLIT, "shop")
+
+    made = split()
+    seen = seen_on_the_way(controller, lambda: split()["spec"]["backends"])
+
+    assert controller.rollout().status.phase == "Healthy"
+    assert controller.rollout().status.stable_rs == controller.rollout().status.current_pod_hash
+    assert [[backend["service"] for backend in backends] for backends in seen] == [[CANARY_SERVICE, STABLE_SERVICE]] * len(seen)
+    shares = [tuple(backend["weight"] for backend in backends) for backends in seen]
+    assert shares[:3] == [("0", "100"), ("20", "80"), ("50", "50")]
+    assert shares[-1] == ("0", "100")
+    (owner,) = made["metadata"]["ownerReferences"]
+    assert (owner["kind"], owner["uid"], owner["controller"]) == ("Rollout", controller.rollout().metadata.uid, True)
+    assert made["spec"]["service"] == "web"
+    writes = [body for _, plural, body in controller.api.done if plural == "trafficsplits"]
+    assert '"apiVersion":"split.smi-spec.io/v1alpha1"' in writes[0]
+
+
+def test_smi_with_header_routes() -> None:
+    controller = at_rest(SMI, {"smi": {}}, settings=Settings(smi_version="v1alpha4"))
+
+    def said() -> tuple[object, ...]:
+        matched = stands(controller, SPLIT, "web-header-routes")
+        assert matched == stands(controller, ROUTE_GROUP, "web-header-routes")
+        main = controller.manifest(SPLIT, "web")["spec"]["backends"]
+        return tuple(backend["weight"] for backend in main), controller.manifest(SPLIT, "web-header-routes")["spec"] if matched else None
+
+    seen = seen_on_the_way(controller, said)
+
+    assert controller.rollout().status.phase == "Healthy"
+    header = {
+        "service": STABLE_SERVICE,
+        "backends": [{"service": CANARY_SERVICE, "weight": 100}],
+        "matches": [{"kind": "HTTPRouteGroup", "name": "web-header-routes"}],
+    }
+    assert seen[:4] == [((0, 100), None), ((20, 80), None), ((20, 80), header), ((50, 50), header)]
+    assert seen[-1] == ((0, 100), None)
+    made = [(verb, plural) for verb, plural, _ in controller.api.done if plural in {"trafficsplits", "httproutegroups"} and verb != "patch"]
+    split, group = "trafficsplits", "httproutegroups"
+    assert made == [("create", split), ("create", group), ("create", split), ("delete", split), ("delete", group)]
+
+
+def test_a_cluster_without_traffic_splits_is_told_and_the_pods_come_all_the_same() -> None:
+    controller = at_rest((), {"smi": {}}, steps=(weight(20), {"pause": {}}))
+
+    told = [message for _, reason, message in controller.told.events if reason == "TrafficRoutingError"]
+    assert told
+    assert "the API server does not serve TrafficSplit of split.smi-spec.io/v1alpha1: install its definition" in told[0]
+    assert all(replica_set.status.available_replicas == 2 for replica_set in controller.caches.owned(controller.rollout().metadata.uid))
+    assert "ReconciliationError" not in controller.told.reasons

@@ -75,6 +75,14 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     show_default=True,
     help="API group of TraefikServices; traefik.containo.us for Traefik 2.",
 )
+@click.option(
+    "--traffic-split-api-version",
+    "smi_version",
+    default="v1alpha1",
+    type=click.Choice(["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"]),
+    show_default=True,
+    help="Version of SMI TrafficSplits.",
+)
 def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each option above
     """
     Run the controller until it is stopped.
@@ -112,7 +120,9 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
             health_port=options["health_port"],
             log_level=given.get("loglevel", "info"),
             log_format=options["logformat"],
-            routers=RouterSettings(istio_inherit=options["istio_inherit"], traefik_group=options["traefik_group"]),
+            routers=RouterSettings(
+                istio_inherit=options["istio_inherit"], traefik_group=options["traefik_group"], smi_version=options["smi_version"]
+            ),
         )
     )
 

@@ -194,9 +194,9 @@ class _Pass:
                 patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": version}}
                 await self._cluster.patch(self._key, ref, patch, purpose=purpose)
                 changed = True
-        for ref in sorted(wanted.absent):
+        for ref in self._sight.named.refs:
             gone = self._sight.found.get(ref)
-            if gone is not None:
+            if gone is not None and ref in wanted.absent:
                 metadata = gone["metadata"]
                 version = metadata.get("resourceVersion", "")
                 await self._cluster.delete(self._key, ref, uid=metadata.get("uid", ""), resource_version=version, purpose=purpose)

@@ -98,7 +98,7 @@ class Controller:
         self._clock = clock or SystemClock()
         self._meter = meter
         self.telemetry = meter.telemetry if meter is not None else Telemetry()
-        kinds = Kinds()
+        kinds = Kinds(settings.routers.versions)
         naming = Naming(self._routers)
         self._watches = Watches(client, kinds, self._clock, namespace=settings.namespace, instance_id=settings.instance_id)
         self.caches = Mirror(self._watches, naming)

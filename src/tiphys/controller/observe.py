@@ -155,7 +155,7 @@ class Eye:
         known = memory.routes
         if known is None or not generation or (known.generation, known.versions) != (generation, versions):
             problems = [problem for router in named.routers for problem in router.problems(found)]
-            problems += unsupported(rollout)
+            problems += unsupported(rollout, named.routers)
             told = reported_by_all(named.routers, found)
             routed = combine([router.routed(found) for router in named.routers])
             picture = RouterPicture(routed=routed, verified=told.verified, detail=told.detail)

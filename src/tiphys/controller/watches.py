@@ -105,7 +105,7 @@ class Watches:
                 log.info("kind not looked up", kind=kind[1], group=kind[0], problem=str(error))
                 await self._clock.sleep(TRY_AGAIN)
                 continue
-            found = next((each.resource for each in served.resources if (each.resource.group, each.resource.kind) == kind), None)
+            found = self._kinds.choose(kind, (each.resource for each in served.resources))
             if found is not None:
                 self._kinds.learn(found)
                 return found

@@ -73,7 +73,7 @@ class Router(Protocol):
         """Say what the product can do."""
 
     def reads(self) -> Sequence[Ref]:
-        """Name the objects needed."""
+        """Name the objects needed, and those that the router makes; of the latter one that refers to another comes first: so they go."""
 
     def problems(self, found: Mapping[Ref, Manifest]) -> Sequence[SpecError]:
         """Tell everything that is wrong with, or missing from, the objects."""

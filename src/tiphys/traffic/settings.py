@@ -1,6 +1,12 @@
 """What may the operator choose about routers, for all Rollouts?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+TRAFFIC_SPLIT: Final = ("split.smi-spec.io", "TrafficSplit")
+HTTP_ROUTE_GROUP: Final = ("specs.smi-spec.io", "HTTPRouteGroup")
+SMI_VERSIONS: Final = ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +18,15 @@ class Settings:
     header changes, CORS policy and faults of the entry that carries the weights. Off, because the reference does not.
 
     *traefik_group*: the API group of TraefikServices; Traefik 2 has them in `traefik.containo.us`.
+
+    *smi_version*: the version of TrafficSplits (and HTTPRouteGroups), because their form differs.
     """
 
     istio_inherit: bool = False
     traefik_group: str = "traefik.io"
+    smi_version: str = "v1alpha1"
+
+    @property
+    def versions(self) -> Mapping[tuple[str, str], str]:
+        """Give the versions of kinds (group and name) that are written in this one, whichever others the server prefers."""
+        return {TRAFFIC_SPLIT: self.smi_version, HTTP_ROUTE_GROUP: self.smi_version}

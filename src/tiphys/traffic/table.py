@@ -1,13 +1,13 @@
 """Which routers are there, which ones does a Rollout use, and what does it ask that they cannot do?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tiphys.api.errors import SpecError
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
-from tiphys.traffic import apisix, gateway, gateway_spec, istio, nginx, traefik
+from tiphys.traffic import ambassador, apisix, gateway, gateway_spec, istio, nginx, smi, traefik
 from tiphys.traffic.router import Router
 from tiphys.traffic.settings import Settings
 
@@ -32,6 +32,14 @@ class Product:
 ROUTERS: Final[tuple[Product, ...]] = (
     Product(name="istio", field="istio", spec=lambda routing: routing.istio, router=istio.istio_router, supports=istio.SUPPORTS),
     Product(name="nginx", field="nginx", spec=lambda routing: routing.nginx, router=nginx.nginx_router, supports=nginx.SUPPORTS),
+    Product(name="smi", field="smi", spec=lambda routing: routing.smi, router=smi.smi_router, supports=smi.SUPPORTS),
+    Product(
+        name="ambassador",
+        field="ambassador",
+        spec=lambda routing: routing.ambassador,
+        router=ambassador.ambassador_router,
+        supports=ambassador.SUPPORTS,
+    ),
     Product(
         name="traefik", field="traefik", spec=lambda routing: routing.traefik, router=traefik.traefik_router, supports=traefik.SUPPORTS
     ),
@@ -60,12 +68,17 @@ def routers_of(rollout: Rollout, *, settings: Settings) -> tuple[Router, ...]:
     return tuple(product.router(rollout, settings) for product in ROUTERS if product.spec(routing) is not None)
 
 
-def unsupported(rollout: Rollout) -> tuple[SpecError, ...]:
-    """Name every product that this version does not have, and every field that asks one of the routers for what it cannot do."""
+def unsupported(rollout: Rollout, routers: Sequence[Router] | None = None) -> tuple[SpecError, ...]:
+    """
+    Name every product that this version does not have, and every field that asks one of the routers for what it cannot do.
+
+    *routers* are those of *rollout*, as the operator set them up; nothing means as they are without any settings.
+    """
     routing = _routing(rollout)
     if routing is None:
         return ()
-    routers = routers_of(rollout, settings=Settings())
+    if routers is None:
+        routers = routers_of(rollout, settings=Settings())
     return (*_unknown_products(routing), *(error for router in routers for error in lacking(router, rollout)))
 
 

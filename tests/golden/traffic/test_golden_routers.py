@@ -37,11 +37,22 @@ def test_gateway(case: Case, golden: Golden) -> None:
     golden(case, _written(case))
 
 
+@pytest.mark.parametrize("case", cases("traffic/smi"), ids=str)
+def test_smi(case: Case, golden: Golden) -> None:
+    golden(case, _written(case))
+
+
+@pytest.mark.parametrize("case", cases("traffic/ambassador"), ids=str)
+def test_ambassador(case: Case, golden: Golden) -> None:
+    golden(case, _written(case))
+
+
 def _written(case: Case) -> Manifest:
     """Each input is a Rollout, the objects it finds, and the wishes that are written one after the other."""
     first, *objects, asked = case.given()
     rollout = msgspec.json.decode(msgspec.json.encode(first), type=Rollout)
-    router = router_for(rollout, Settings(istio_inherit=bool(_map(asked).get("inherit"))))
+    settings = Settings(istio_inherit=bool(_map(asked).get("inherit")), smi_version=_map(asked).get("smi_version", "v1alpha1"))
+    router = router_for(rollout, settings)
     found = {_ref(_map(manifest), rollout.metadata.namespace): _map(manifest) for manifest in objects}
     told: list[str] = []
 

@@ -10,8 +10,6 @@ from tiphys.traffic.table import ROUTERS, routers_of, unsupported
 
 NOT_YET = {
     "alb": {"alb": {"ingress": "web", "servicePort": 80}},
-    "smi": {"smi": {}},
-    "ambassador": {"ambassador": {"mappings": ["web"]}},
     "appMesh": {"appMesh": {}},
     "plugins[example/router]": {"plugins": {"example/router": {}}},
 }
