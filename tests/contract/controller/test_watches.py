@@ -3,6 +3,8 @@
 import asyncio
 from datetime import UTC, datetime
 
+import pytest
+
 from inprocess import virtual_service_manifest
 from tiphys.api.meta import Manifest
 from tiphys.controller.kinds import Kinds
@@ -14,6 +16,7 @@ from tiphys.devcluster.storage import Store as ClusterStore
 from tiphys.kube.client import Client
 from tiphys.kube.connection import Connection
 from tiphys.kube.store import Store
+from tiphys.traffic.settings import TRAFFIC_SPLIT, Settings
 
 VIRTUAL_SERVICE = ("networking.istio.io", "VirtualService")
 PATIENCE = 20.0
@@ -64,3 +67,28 @@ async def test_a_kind_that_is_defined_later_is_watched_from_then_on() -> None:
     assert while_missing == [True]
     assert not watches.absent(VIRTUAL_SERVICE)
     assert [manifest["metadata"]["name"] for manifest in found.values()] == ["web"]
+
+
+@pytest.mark.parametrize("version", ["v1alpha1", "v1alpha4"])
+async def test_a_kind_with_a_version_of_the_operators_choice_is_watched_in_it(version: str) -> None:
+    server = ApiServer(ClusterStore())
+    assemble(server.store, addresses=None, serve=False)
+    install_definitions(server.store, foreign_definitions("split.smi-spec.io"))
+    await server.start()
+    split: Manifest = {
+        "apiVersion": "split.smi-spec.io/v1alpha2",
+        "kind": "TrafficSplit",
+        "metadata": {"name": "web", "namespace": "default"},
+    }
+    server.store.create(server.store.registry.of_manifest(split), {**split, "spec": {}})
+    kinds, found = Kinds(Settings(smi_version=version).versions), Store[Manifest](dict)
+    async with Client(Connection(server=server.url)) as client, asyncio.TaskGroup() as group:
+        watches = Watches(client, kinds, PatientClock())
+        watches.use(group)
+        watches.start(TRAFFIC_SPLIT, found, lambda: None)
+        await asyncio.wait_for(found.synced.wait(), PATIENCE)
+        watches.stop()
+    await server.stop()
+
+    assert kinds[TRAFFIC_SPLIT].api_version == f"split.smi-spec.io/{version}"
+    assert [manifest["apiVersion"] for manifest in found.values()] == [f"split.smi-spec.io/{version}"]

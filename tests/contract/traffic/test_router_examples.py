@@ -1,5 +1,6 @@
 """Do the routers accept the examples that users start from?"""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -15,12 +16,15 @@ from tiphys.traffic.settings import Settings
 from tiphys.traffic.table import routers_of, unsupported
 
 EXAMPLES = CRDS.parent / "examples"
+_PLACEHOLDER = re.compile(r"\{\{\s*args\.[\w-]+\s*\}\}")
 FILES = (
     "ambassador",
     "apisix",
     "istio/istio-mirror.yaml",
     "istio/istio-subset-split.yaml",
+    "traffic-management/rollout-linkerd.yaml",
     "traffic-routing-experiment-step/istio-host-split-experiment-step.yaml",
+    "traffic-routing-experiment-step/rollout-smi-experiment-step.yaml",
 )
 
 
@@ -52,9 +56,10 @@ def test_an_example_is_accepted_and_gets_its_weights(file: str) -> None:
 
 
 def _documents(path: Path) -> list[Manifest]:
-    """Give the objects of a file, or of all files of a folder."""
+    """Give the objects of a file, or of all files of a folder; placeholders of a template, which are no YAML, are filled."""
     files = sorted(path.glob("*.yaml")) if path.is_dir() else [path]
-    return [document for file in files for document in yaml.safe_load_all(file.read_text(encoding="utf-8")) if document]
+    texts = [_PLACEHOLDER.sub("filled", file.read_text(encoding="utf-8")) for file in files]
+    return [document for text in texts for document in yaml.safe_load_all(text) if document]
 
 
 def _ref(document: Manifest) -> Ref:
