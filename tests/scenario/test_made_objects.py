@@ -161,6 +161,28 @@ def test_a_canary_ingress_of_somebody_else_is_told_and_left_alone() -> None:
     assert "annotations" not in controller.manifest(INGRESS, "web-shop-canary")["metadata"]
 
 
+def test_a_canary_ingress_beside_an_ingress_that_is_no_longer_named_goes() -> None:
+    second = ingress()
+    second["metadata"] = {"name": "shop-2", "namespace": "default"}
+    controller = at_rest((), {"nginx": {"stableIngress": "shop"}}, ingress(), second, steps=(weight(20), {"pause": {}}))
+    theirs = ingress()
+    theirs["metadata"] = {"name": "their-canary", "namespace": "default"}
+    controller.create(theirs)
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+
+    routing = {"nginx": {"stableIngress": "shop-2"}}
+    controller.edit(ROLLOUT, "web", {"spec": {"strategy": {"canary": {"trafficRouting": routing}}}})
+    controller.cluster.advance(60)
+
+    annotations = controller.manifest(INGRESS, "web-shop-2-canary")["metadata"]["annotations"]
+    assert annotations["nginx.ingress.kubernetes.io/canary-weight"] == "20"
+    assert not stands(controller, INGRESS, "web-shop-canary")
+    assert stands(controller, INGRESS, "shop")
+    assert stands(controller, INGRESS, "their-canary")
+    assert [body for verb, _, body in controller.api.done if verb == "delete"] == ["web-shop-canary"]
+
+
 def test_smi() -> None:
     steps = (weight(20), PAUSE, weight(50), PAUSE)
     controller = at_rest(SMI, {"smi": {"rootService": "web", "trafficSplitName": "shop"}}, service_manifest("web"), steps=steps)
@@ -216,3 +238,22 @@ def test_a_cluster_without_traffic_splits_is_told_and_the_pods_come_all_the_same
     assert "the API server does not serve TrafficSplit of split.smi-spec.io/v1alpha1: install its definition" in told[0]
     assert all(replica_set.status.available_replicas == 2 for replica_set in controller.caches.owned(controller.rollout().metadata.uid))
     assert "ReconciliationError" not in controller.told.reasons
+
+
+def test_traffic_splits_of_an_earlier_name_go_before_the_route_groups_they_refer_to() -> None:
+    steps: tuple[Manifest, ...] = (weight(20), {"setHeaderRoute": BETA}, {"pause": {}})
+    controller = at_rest(SMI, {"smi": {}}, settings=Settings(smi_version="v1alpha4"), steps=steps)
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+    before = [stands(controller, kind, "web-header-routes") for kind in (SPLIT, ROUTE_GROUP)]
+
+    controller.edit(ROLLOUT, "web", {"spec": {"strategy": {"canary": {"trafficRouting": {"smi": {"trafficSplitName": "shop"}}}}}})
+    controller.cluster.advance(60)
+
+    assert before == [True, True]
+    standing = [(kind, name) for kind in (SPLIT, ROUTE_GROUP) for name in ("web", "web-header-routes") if stands(controller, kind, name)]
+    assert standing == []
+    assert stands(controller, SPLIT, "shop")
+    assert stands(controller, ROUTE_GROUP, "shop-header-routes")
+    gone = [(plural, name) for verb, plural, name in controller.api.done if verb == "delete"]
+    assert gone == [("trafficsplits", "web"), ("trafficsplits", "web-header-routes"), ("httproutegroups", "web-header-routes")]

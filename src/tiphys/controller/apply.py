@@ -194,7 +194,7 @@ class _Pass:
                 patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": version}}
                 await self._cluster.patch(self._key, ref, patch, purpose=purpose)
                 changed = True
-        for ref in self._sight.named.refs:
+        for ref in dict.fromkeys((*self._sight.named.refs, *self._sight.found)):
             gone = self._sight.found.get(ref)
             if gone is not None and ref in wanted.absent:
                 metadata = gone["metadata"]

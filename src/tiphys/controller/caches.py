@@ -1,6 +1,6 @@
 """What do we know of the cluster without asking it, and whose business is a change?"""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -120,6 +120,17 @@ class Mirror:
         store = self._manifests.get((ref.group, ref.kind))
         return store.get(ref.namespace, ref.name) if store is not None else None
 
+    def made_for(self, uid: str, kinds: Iterable[Kind]) -> Mapping[Ref, Manifest]:
+        """Give the objects of *kinds* that some router needs whose controller is the owner *uid*, in the order of their names."""
+        found = {
+            Ref(group=group, kind=kind, namespace=metadata.get("namespace", ""), name=metadata["name"]): manifest
+            for group, kind in kinds
+            if (store := self._manifests.get((group, kind))) is not None
+            for manifest in store.by_index("owner", uid)
+            if (metadata := manifest["metadata"])
+        }
+        return {ref: found[ref] for ref in sorted(found)}
+
     def demand(self, kind: Kind) -> Watched:
         """Say how far the cache of a kind is, and begin to fill it where nobody asked for it so far."""
         store = self.store(kind)
@@ -143,7 +154,7 @@ class Mirror:
             case ("discovery.k8s.io", "EndpointSlice"):
                 return self._slices
             case _:
-                return self._manifests.setdefault(kind, Store(Manifest))
+                return self._manifests.setdefault(kind, Store(Manifest, indexes={"owner": _manifest_owner}))
 
     # Own writes
 
@@ -266,6 +277,11 @@ def _stray(found: ReplicaSet) -> Iterable[str]:
 def _wants(rollout: Rollout, stray: ReplicaSet) -> bool:
     selector = rollout.spec.selector
     return selector is not None and selector.matches(stray.metadata.labels)
+
+
+def _manifest_owner(found: Manifest) -> Iterable[str]:
+    owners = found["metadata"].get("ownerReferences") or ()
+    return [owner.get("uid", "") for owner in owners if owner.get("controller")]
 
 
 def _owner_key(found: ReplicaSet) -> Key | None:

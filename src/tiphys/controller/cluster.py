@@ -1,6 +1,6 @@
 """What does the shell need of a cluster: to read from caches, and to write?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -77,6 +77,9 @@ class Caches(Protocol):
 
     def manifest(self, ref: Ref) -> Manifest | None:
         """Give an object of a kind that some router needs, if it exists."""
+
+    def made_for(self, uid: str, kinds: Iterable[Kind]) -> Mapping[Ref, Manifest]:
+        """Give the objects of *kinds* that some router needs whose controller is the owner *uid*, in the order of their names."""
 
     def demand(self, kind: Kind) -> Watched:
         """Say how far the cache of a kind is, and begin to fill it where nobody asked for it so far."""

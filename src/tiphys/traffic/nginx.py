@@ -97,11 +97,13 @@ class NginxRouter:
 
     def routed(self, found: Mapping[Ref, Manifest]) -> Routed | None:
         """Read what the Ingresses say now; a canary Ingress that is not as we would write it agrees to nothing."""
-        return combine([self._said(target, found) for target in self.targets])
+        return combine([*(self._said(target, found) for target in self.targets), *self._left_over(found).values()])
 
     def render(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Rendered:
         """
         Give the Ingresses that say *wish*; without a canary in it, a canary Ingress of ours goes.
+
+        Those beside stable Ingresses that an earlier spec named go too.
 
         Raises:
             SpecError: the `nginx` block is malformed, or no object can be rendered.
@@ -120,7 +122,7 @@ class NginxRouter:
             raise errors[0]
         gone = wish.backend(Role.CANARY) is None
         absent = [target.canary for target in self.targets if gone and target.stable in apply and target.canary in found]
-        return Rendered(apply=apply, absent=frozenset(absent), errors=tuple(errors))
+        return Rendered(apply=apply, absent=frozenset((*absent, *self._left_over(found))), errors=tuple(errors))
 
     def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
         """Ask nothing: ingress-nginx does not tell which Ingresses its proxies use."""
@@ -150,6 +152,21 @@ class NginxRouter:
             return None
         same = canary is not None and again == {target.stable: stable, target.canary: canary}
         return Routed(canary=weight, stable=self.maximum - weight, header_routes=headers, mirrors=mirrors, uniform=same)
+
+    def _left_over(self, found: Mapping[Ref, Manifest]) -> dict[Ref, Routed]:
+        """Read the canary Ingresses of ours that stand beside stable Ingresses which the Rollout names no longer."""
+        left: dict[Ref, Routed] = {}
+        for ref in found.keys() - set(self.reads()):
+            if (ref.group, ref.kind) != (GROUP, "Ingress") or not ref.name.endswith("-canary"):
+                continue
+            try:
+                kept, ours = annotations(found[ref]), self.owner.controls(found[ref])
+            except SpecError:
+                continue
+            if ours and any(key.endswith("/canary") and value == "true" for key, value in kept.items()):
+                weight = self._weight(kept)
+                left[ref] = Routed(canary=weight, stable=self.maximum - weight, header_routes=self._headers(kept), uniform=False)
+        return left
 
     def _weight(self, kept: Mapping[str, Any]) -> int:
         """Give the canary's weight in parts of the maximum, rounded up; what ingress-nginx cannot read counts for it as 0 of 100."""

@@ -61,7 +61,8 @@ class Router(Protocol):
     One product, spoken to through its Kubernetes objects.
 
     Pure: no weights are added up here, nobody is talked to, nothing is logged. *found* holds the objects of `reads()` that exist, as
-    plain JSON; it is never changed in place. What a product cannot do is missing from `supports`.
+    plain JSON, and beside them all others of these kinds that the Rollout owns, for those that an earlier spec asked for; it is never
+    changed in place. What a product cannot do is missing from `supports`.
     """
 
     @property

@@ -101,7 +101,9 @@ class SmiRouter:
             stable=max(0, self.maximum - canary - sum(experiments.values())),
             experiments=tuple(Backend(role=Role.EXPERIMENT, service=name, weight=weight) for name, weight in experiments.items()),
             header_routes=headers,
-            uniform=total == self.maximum and again == {ref: found[ref] for ref in self.reads() if ref in found},
+            uniform=total == self.maximum
+            and not self._left_over(found)
+            and again == {ref: found[ref] for ref in self.reads() if ref in found},
         )
 
     def render(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Rendered:
@@ -116,7 +118,7 @@ class SmiRouter:
             raise self.malformed[0]
         apply = self._written(wish, found)
         spare = [ref for ref in self.reads() if ref in found and ref not in apply and self._ours(found[ref])]
-        return Rendered(apply=apply, absent=frozenset(spare))
+        return Rendered(apply=apply, absent=frozenset((*spare, *self._left_over(found))))
 
     def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
         """Ask nothing: a TrafficSplit has no status."""
@@ -140,6 +142,12 @@ class SmiRouter:
 
     def _ref(self, kind: tuple[str, str], name: str) -> Ref:
         return Ref(group=kind[0], kind=kind[1], namespace=self.namespace, name=name)
+
+    def _left_over(self, found: Mapping[Ref, Manifest]) -> list[Ref]:
+        """Name the objects of ours that an earlier spec asked for under other names; the groups only when nothing refers to them."""
+        kinds = (TRAFFIC_SPLIT, HTTP_ROUTE_GROUP)
+        left = [ref for ref in found.keys() - set(self.reads()) if (ref.group, ref.kind) in kinds and self._ours(found[ref])]
+        return [ref for ref in left if ref.kind == TRAFFIC_SPLIT[1]] or left
 
     def _wish(self, canary: int, weights: Mapping[str, int], headers: tuple[HeaderRoute, ...] = ()) -> TrafficIntent:
         """Give the wish that objects with these *weights* say."""

@@ -199,6 +199,24 @@ def test_a_rule_that_the_stable_ingress_gained_is_not_yet_said() -> None:
     assert (routed.canary, routed.uniform) == (20, False)
 
 
+def test_a_canary_ingress_left_over_from_an_earlier_spec_counts_until_it_is_gone() -> None:
+    router = router_for(nginx_rollout())
+    old = replace(CANARY_INGRESS, name="web-old-canary")
+    theirs = replace(CANARY_INGRESS, name="their-canary")
+    found = {INGRESS: ingress(SPEC), CANARY_INGRESS: canary_ingress()}
+    left = {**found, old: canary_ingress(), theirs: ingress(SPEC, ref=theirs, canary="true", canary_weight="70")}
+    left[old]["metadata"]["annotations"][f"{PREFIX}/canary-weight"] = "30"
+
+    before, routed, rendered = router.routed(found), router.routed(left), router.render(WISH, left)
+
+    assert before is not None
+    assert before.says(WISH)
+    assert routed is not None
+    assert (routed.canary, routed.stable, routed.uniform) == (30, 80, False)
+    assert rendered.absent == {old}
+    assert rendered.apply.keys() == {INGRESS, CANARY_INGRESS}
+
+
 # --- header routes --------------------------------------------------------------------------------------------------------------
 
 

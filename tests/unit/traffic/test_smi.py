@@ -147,6 +147,21 @@ def test_header_routes_that_are_left_over_are_seen_and_go() -> None:
     assert list(rendered.apply) == [SPLIT]
 
 
+def test_objects_of_an_earlier_name_go_and_the_group_only_when_nothing_refers_to_it() -> None:
+    old = {
+        replace(ref, name=f"old-{ref.name}"): manifest for ref, manifest in written(wanted=wish(20, route(MatchKind.EXACT, "1"))).items()
+    }
+    splits = {ref for ref in old if ref.kind == "TrafficSplit"}
+    group = {ref: manifest for ref, manifest in old.items() if ref not in splits}
+
+    routed, first, second = router().routed({**written(), **old}), router().render(wish(), old), router().render(wish(), group)
+
+    assert routed is not None
+    assert not routed.uniform
+    assert first.absent == splits
+    assert second.absent == group.keys()
+
+
 def test_objects_of_others_beside_a_wish_that_does_not_need_their_names_are_left_alone() -> None:
     theirs: Manifest = {"apiVersion": "split.smi-spec.io/v1alpha4", "kind": "TrafficSplit", "metadata": {"name": "web-header-routes"}}
 
