@@ -12,7 +12,7 @@ from tiphys.core.observed import Verification
 from tiphys.core.wish import fold_routes
 from tiphys.traffic.gateway_route import Managed, Route, Services, managed_rules, said, take_apart, warnings, written
 from tiphys.traffic.gateway_spec import Target, canary_problems, targets_of
-from tiphys.traffic.gateway_status import LINKERD, implementations, reported
+from tiphys.traffic.gateway_status import cannot_mirror, reported
 from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.shares import wished_experiments
@@ -163,8 +163,9 @@ class GatewayRouter:
                 continue
             headers, mirrors = fold_routes(self.steps, index, self.managed)
             field = f"spec.strategy.steps[{index}].{'setHeaderRoute' if step.set_header_route is not None else 'setMirrorRoute'}"
-            if step.set_mirror_route is not None and LINKERD in implementations(route.manifest):
-                wanted = f"{route.target.ref}: Linkerd, which reads this route, has no mirroring"
+            unable = cannot_mirror(route.manifest) if mirrors else None
+            if step.set_mirror_route is not None and unable is not None:
+                wanted = f"{route.target.ref}: {unable}, which reads this route, cannot mirror"
                 return [SpecError(field=field, found=step.set_mirror_route.name, wanted=wanted)]
             try:
                 managed_rules(route, Managed(headers=headers, mirrors=mirrors), self.managed)

@@ -158,7 +158,7 @@ def written(route: Route, wish: TrafficIntent) -> Manifest:
     own = managed_rules(replace(route, carriers=carriers), wished, wish.managed)
     changed = {carrier.index: carrier.rule for carrier in carriers}
     nameless = _nameless(route)
-    if own and nameless:
+    if own and nameless and not any(rule.get("name") for rule in route.rules):
         wanted = "needs Gateway API 1.4 (1.2 in the experimental channel): the API server took away the name of a rule that was written"
         raise SpecError(field=f"spec.rules[{min(nameless)}].name", found=None, wanted=wanted)
     rest = [

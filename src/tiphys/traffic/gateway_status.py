@@ -11,7 +11,8 @@ from tiphys.traffic.manifests import entries, mapping
 from tiphys.traffic.router import Confirmation, Ref
 from tiphys.traffic.together import combine_verified
 
-LINKERD: Final = "linkerd.io/policy-controller"
+WITHOUT_MIRRORS: Final = {"linkerd.io/policy-controller": "Linkerd", "traefik.io/gateway-controller": "Traefik"}
+"""Implementations, by the name under which they report, that accept a RequestMirror filter and do not do it, or answer with errors."""
 
 _ASKED: Final = ("Accepted", "ResolvedRefs")
 
@@ -38,13 +39,14 @@ def reported(ref: Ref, manifest: Manifest) -> Confirmation:
     return combine_verified(told)
 
 
-def implementations(manifest: Manifest) -> frozenset[str]:
-    """Name the implementations that have reported on a route."""
+def cannot_mirror(manifest: Manifest) -> str | None:
+    """Name the implementation that has reported on a route and knows no mirroring, if there is one."""
     try:
         answers = entries(mapping(manifest.get("status"), "status").get("parents"), "status.parents")
     except SpecError:
-        return frozenset()
-    return frozenset(str(answer.get("controllerName")) for answer in answers)
+        return None
+    names = [WITHOUT_MIRRORS.get(str(answer.get("controllerName"))) for answer in answers]
+    return next((name for name in names if name is not None), None)
 
 
 def _of_parent(ref: Ref, answer: Mapping[str, Any], manifest: Manifest) -> Confirmation:

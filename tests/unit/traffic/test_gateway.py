@@ -395,15 +395,19 @@ def test_rules_whose_names_an_older_api_server_takes_away_are_told_not_multiplie
     assert after(setup, setup.start_wish(), pruned) == setup.start
 
 
-def test_a_mirror_step_is_refused_once_linkerd_has_reported_on_the_route() -> None:
-    status = {"parents": [{**_status(3)["parents"][0], "controllerName": "linkerd.io/policy-controller"}]}
+@pytest.mark.parametrize(
+    ("controller", "name"), [("linkerd.io/policy-controller", "Linkerd"), ("traefik.io/gateway-controller", "Traefik"), ("x.example/y", "")]
+)
+def test_a_mirror_step_is_refused_once_an_implementation_that_cannot_mirror_has_reported_on_the_route(controller: str, name: str) -> None:
+    status = {"parents": [{**_status(3)["parents"][0], "controllerName": controller}]}
 
     told = problems(WEB, {**PLAIN, "status": status}, steps=[header_step(), mirror_step()])
 
-    assert told == [
+    refusal = (
         'spec.strategy.steps[1].setMirrorRoute: Invalid value: "second": '
-        "HTTPRoute default/web: Linkerd, which reads this route, has no mirroring"
-    ]
+        f"HTTPRoute default/web: {name}, which reads this route, cannot mirror"
+    )
+    assert told == ([refusal] if name else [])
 
 
 def test_a_default_weight_of_one_each_is_read_as_a_half() -> None:
