@@ -9,6 +9,7 @@ from inprocess import InProcessController, rollout_manifest, service_manifest
 from scenarios import BETA, CANARY_SERVICE, ROLLOUT, SHADOW, STABLE_SERVICE, template, weight
 from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
+from tiphys.cli.patches import ABORT
 from tiphys.core.decide import decide
 from tiphys.core.invariants import violated
 from tiphys.devcluster.foreign import foreign_definitions
@@ -193,3 +194,84 @@ def test_a_canary_mapping_follows_its_base_in_mid_update_and_comes_back_when_it_
 
     assert followed == {"prefix": "/v2/", "service": CANARY_SERVICE, "weight": 20}
     assert controller.manifest(kind, "web-canary")["spec"] == followed
+
+
+WEIGHTED: Manifest = {
+    "apiVersion": "traefik.io/v1alpha1",
+    "kind": "TraefikService",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {
+        "weighted": {"services": [{"name": STABLE_SERVICE, "port": 80, "weight": 100}, {"name": CANARY_SERVICE, "port": 80, "weight": 0}]}
+    },
+}
+RULES: Manifest = {
+    "apiVersion": "apisix.apache.org/v2",
+    "kind": "ApisixRoute",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {
+        "http": [
+            {
+                "name": "web",
+                "match": {"paths": ["/*"]},
+                "backends": [
+                    {"serviceName": STABLE_SERVICE, "servicePort": 80, "weight": 100},
+                    {"serviceName": CANARY_SERVICE, "servicePort": 80, "weight": 0},
+                ],
+            }
+        ]
+    },
+}
+BASE: Manifest = {
+    "apiVersion": "getambassador.io/v2",
+    "kind": "Mapping",
+    "metadata": {"name": "web", "namespace": "default"},
+    "spec": {"prefix": "/web/", "service": STABLE_SERVICE},
+}
+MANAGED: Manifest = {"managedRoutes": [{"name": "beta"}]}
+
+
+@pytest.mark.parametrize(
+    ("given", "routing", "steps"),
+    [
+        (WEIGHTED, {"traefik": {"weightedTraefikServiceName": "web"}}, ()),
+        (RULES, {"apisix": {"route": {"name": "web"}}, **MANAGED}, ({"setHeaderRoute": BETA},)),
+        (BASE, {"ambassador": {"mappings": ["web"]}, **MANAGED}, ({"setHeaderRoute": BETA},)),
+    ],
+    ids=["traefik", "apisix", "ambassador"],
+)
+def test_an_abort_leaves_every_object_as_it_was_and_none_of_ours(given: Manifest, routing: Manifest, steps: tuple[Manifest, ...]) -> None:
+    group = given["apiVersion"].partition("/")[0]
+    controller = at_rest(group, routing, given, steps=(weight(50), *steps, {"pause": {}}))
+    store = controller.cluster.store
+
+    def specs() -> dict[str, Any]:
+        stored = store.scan(store.registry.of_manifest(given), namespace="default")
+        return {each.manifest["metadata"]["name"]: each.manifest["spec"] for each in stored}
+
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+    halfway = specs()
+    controller.edit(ROLLOUT, "web", ABORT, subresource="status")
+    controller.cluster.advance(60)
+
+    assert halfway != {"web": given["spec"]}
+    assert specs() == {"web": given["spec"]}
+    assert controller.rollout().status.phase == "Degraded"
+
+
+def test_an_object_deleted_in_mid_update_is_told_and_the_rollout_goes_on_when_it_is_back() -> None:
+    routing = {"traefik": {"weightedTraefikServiceName": "web"}}
+    controller = at_rest("traefik.io", routing, WEIGHTED, steps=(weight(50), PAUSE, weight(80), PAUSE))
+    resource = controller.cluster.store.registry.of_manifest(WEIGHTED)
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(3)
+
+    controller.cluster.store.delete(resource, "web", namespace="default")
+    controller.cluster.advance(60)
+    (invalid,) = [each for each in controller.rollout().status.conditions if each.type == "InvalidSpec"]
+    controller.create(WEIGHTED)
+    controller.cluster.advance(200)
+
+    assert "must name an existing TraefikService (TraefikService default/web)" in invalid.message
+    assert controller.rollout().status.phase == "Healthy"
+    assert controller.manifest(("traefik.io", "TraefikService"), "web")["spec"] == WEIGHTED["spec"]
