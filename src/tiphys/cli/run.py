@@ -137,6 +137,7 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
 )
 @click.option("--envoy/--no-envoy", default=True, show_default=True, help="Run a mesh between the pods.")
 @click.option("--pods/--no-pods", default=True, show_default=True, help="Run pods; without, they stay pending as without nodes.")
+@click.option("--rollouts/--no-rollouts", default=True, show_default=True, help="Install the definitions of Rollouts and their kin.")
 @click.option("--foreign/--no-foreign", default=True, show_default=True, help="Install the definitions of the traffic products' kinds.")
 @click.option(
     "-f",
@@ -148,7 +149,15 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
     help="File or folder of objects to create; may be repeated.",
 )
 def devcluster(
-    *, port: int, mesh_port: int, kubeconfig: Path | None, envoy: bool, pods: bool, foreign: bool, files: tuple[Path, ...]
+    *,
+    port: int,
+    mesh_port: int,
+    kubeconfig: Path | None,
+    envoy: bool,
+    pods: bool,
+    rollouts: bool,
+    foreign: bool,
+    files: tuple[Path, ...],
 ) -> int:
     """
     Run a Kubernetes-compatible cluster in one process, in memory, until it is stopped.
@@ -165,7 +174,7 @@ def devcluster(
         envoy=envoy,
         pods=pods,
         foreign=foreign,
-        definitions=crd_manifests(),
+        definitions=crd_manifests() if rollouts else (),
         files=files,
     )
     return _run(run_devcluster(options))
