@@ -147,9 +147,13 @@ class NginxRouter:
             kept = {} if canary is None else annotations(canary)
             headers = self._headers(kept)
             weight = self._weight(kept)
-            again = self._written(target, found, self._wish(weight, headers, mirrors))
+            self._written(target, found, self._wish(weight))
         except (KeyError, SpecError):
             return None
+        try:
+            again = self._written(target, found, self._wish(weight, headers, mirrors))
+        except SpecError:  # routes that were sayable once: they are seen, and have to go
+            again = {}
         same = canary is not None and again == {target.stable: stable, target.canary: canary}
         return Routed(canary=weight, stable=self.maximum - weight, header_routes=headers, mirrors=mirrors, uniform=same)
 

@@ -273,7 +273,7 @@ def _weights(split: Manifest) -> dict[str, int]:
     spec = split.get("spec")
     backends = spec.get("backends") if isinstance(spec, dict) else None
     members = [member for member in backends if isinstance(member, dict)] if isinstance(backends, list) else []
-    return {str(member.get("service", "")): _weight(member.get("weight")) for member in members}
+    return {str(member["service"]): _weight(member.get("weight")) for member in members if member.get("service")}
 
 
 def _weight(value: Any) -> int:  # noqa: ANN401  any JSON value

@@ -199,6 +199,26 @@ def test_a_rule_that_the_stable_ingress_gained_is_not_yet_said() -> None:
     assert (routed.canary, routed.uniform) == (20, False)
 
 
+def test_a_route_that_can_be_said_no_longer_is_seen_and_goes() -> None:
+    wish = replace(
+        WISH,
+        header_routes=(route(("x-beta", MatchKind.EXACT, "1")),),
+        mirrors=(MirrorRoute(name="second", any_of=(RequestMatch(),)),),
+    )
+    found = dict(router_for(nginx_rollout()).render(wish, {INGRESS: ingress(SPEC)}).apply)
+    beside = "{path: /cdn, pathType: Prefix, backend: {service: {name: cdn, port: {number: 80}}}}"
+    found[INGRESS]["spec"] = ingress(SPEC.replace("[{path: /,", f"[{beside}, {{path: /,"))["spec"]
+    router = router_for(nginx_rollout({"stableIngress": "shop", "additionalIngressAnnotations": {"canary-by-header": "x-mine"}}))
+
+    routed, written = router.routed(found), router.render(WISH, found).apply
+
+    assert routed is not None
+    assert (routed.canary, routed.header_routes, routed.mirrors, routed.uniform) == (20, wish.header_routes, wish.mirrors, False)
+    assert not router.problems(found)
+    assert written[CANARY_INGRESS]["metadata"]["annotations"][f"{PREFIX}/canary-by-header"] == "x-mine"
+    assert f"{PREFIX}/mirror-target" not in written[INGRESS]["metadata"].get("annotations", {})
+
+
 def test_a_canary_ingress_left_over_from_an_earlier_spec_counts_until_it_is_gone() -> None:
     router = router_for(nginx_rollout())
     old = replace(CANARY_INGRESS, name="web-old-canary")

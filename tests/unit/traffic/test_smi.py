@@ -96,6 +96,7 @@ def test_an_existing_split_keeps_its_version_and_what_others_wrote() -> None:
         ([{"service": CANARY, "weight": 5}], 100, 0),
         ([{"service": CANARY, "weight": 20}, {"service": "old", "weight": 30}, {"service": STABLE, "weight": 50}], 20, 50),
         ([None, 5], 0, 100),
+        ([{"weight": 50}, {"service": CANARY, "weight": 50}, {"service": STABLE, "weight": 50}], 50, 50),
         ("both", 0, 100),
         (None, 0, 100),
     ],
