@@ -19,7 +19,7 @@ from tiphys.traffic.gateway_match import beginning
 from tiphys.traffic.gateway_status import reported
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.table import routers_of, unsupported
-from tiphys.traffic.together import render_all
+from tiphys.traffic.together import render_all, reported_by_all
 
 HTTP = gateway_ref("HTTPRoute")
 GRPC = gateway_ref("GRPCRoute")
@@ -523,3 +523,24 @@ def test_the_names_of_the_managed_routes_are_those_of_the_wish() -> None:
     (rule, *_) = after(setup, wished(header_routes=(beta(),)), setup.start)[HTTP]["spec"]["rules"]
 
     assert rule["name"] == MANAGED[0]
+
+
+@pytest.mark.parametrize(("generation", "verified"), [(3, Verification.YES), (2, Verification.NOT_YET), (None, Verification.CANNOT_KNOW)])
+def test_beside_a_router_that_cannot_know_the_report_decides(generation: int | None, verified: Verification) -> None:
+    istio, gateway = SETUPS["istio by host"], SETUPS["gateway http"]
+    status = {} if generation is None else _status(generation)
+    found = {**istio.start, HTTP: {**gateway.start[HTTP], "status": status}}
+
+    assert reported_by_all([istio.router, gateway.router], found).verified is verified
+    assert reported_by_all([istio.router], found).verified is Verification.CANNOT_KNOW
+
+
+def test_every_route_has_to_be_reported_on_and_one_that_is_missing_is_no_report() -> None:
+    setup = SETUPS["gateway plugin with every kind"]
+    (first, second, third) = setup.router.reads()
+    parents = {first: _status(3), second: _status(3, sectionName="tls"), third: _status(2, sectionName="tls")}
+    found = {ref: {**setup.start[ref], "status": parents[ref]} for ref in parents}
+
+    assert reported_by_all([setup.router], found).verified is Verification.NOT_YET
+    assert reported_by_all([setup.router], {first: found[first]}).verified is Verification.YES
+    assert reported_by_all([setup.router], {}).verified is Verification.CANNOT_KNOW
