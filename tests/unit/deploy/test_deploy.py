@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 import yaml
 
+from routers import SETUPS, Setup
 from tiphys.cli.crds import text
+from tiphys.devcluster.foreign.table import FAMILIES
+from tiphys.devcluster.kinds import INGRESSES
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
@@ -17,6 +21,27 @@ def test_every_manifest_is_yaml_with_a_kind() -> None:
     for file in sorted(DEPLOY.glob("*.yaml")):
         for manifest in yaml.safe_load_all(file.read_text()):
             assert {"apiVersion", "kind", "metadata"} <= manifest.keys(), file.name
+
+
+def _rights() -> dict[tuple[str, str], set[str]]:
+    """Give what the controller may do with each resource, by group and plural."""
+    rights: dict[tuple[str, str], set[str]] = {}
+    for manifest in yaml.safe_load_all((DEPLOY / "rbac.yaml").read_text()):
+        for rule in manifest["rules"] if manifest["kind"] == "ClusterRole" else ():
+            for resource in ((group, plural) for group in rule["apiGroups"] for plural in rule["resources"]):
+                rights.setdefault(resource, set()).update(rule["verbs"])
+    return rights
+
+
+@pytest.mark.parametrize("setup", SETUPS.values(), ids=SETUPS)
+def test_the_controller_may_do_what_a_router_needs_and_creates(setup: Setup) -> None:
+    plurals = {(family.group, kind): plural for family in FAMILIES for kind, plural in family.kinds.items()}
+    plurals[INGRESSES.group, INGRESSES.kind] = INGRESSES.plural
+    rights = _rights()
+
+    for ref in setup.router.reads():
+        needed = {"get", "list", "watch", "patch"} | ({"create", "delete"} if ref in setup.creates else set())
+        assert needed <= rights.get((ref.group, plurals.get((ref.group, ref.kind), f"{ref.kind.lower()}s")), set()), ref
 
 
 def test_nobody_may_do_everything() -> None:
