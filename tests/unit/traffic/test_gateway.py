@@ -10,7 +10,21 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from routers import CANARY, MANAGED, SETUPS, STABLE, after, gateway_plugin_rollout, gateway_ref, gateway_rollout, gateway_route, router_for
+from routers import (
+    CANARY,
+    CRDS,
+    MANAGED,
+    SETUPS,
+    STABLE,
+    after,
+    crd_schema,
+    gateway_plugin_rollout,
+    gateway_ref,
+    gateway_rollout,
+    gateway_route,
+    router_for,
+    wishes,
+)
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.core.intent import HeaderMatch, HeaderRoute, MatchKind, MirrorRoute, RequestMatch, TextMatch, TrafficIntent
@@ -544,3 +558,37 @@ def test_every_route_has_to_be_reported_on_and_one_that_is_missing_is_no_report(
     assert reported_by_all([setup.router], found).verified is Verification.NOT_YET
     assert reported_by_all([setup.router], {first: found[first]}).verified is Verification.YES
     assert reported_by_all([setup.router], {}).verified is Verification.CANNOT_KNOW
+
+
+# --- what the API server fills in -------------------------------------------------------------------------------------------------
+
+
+def _filled(value: Any, schema: Manifest) -> Any:  # noqa: ANN401  any JSON value
+    """Fill in defaults as an API server does: from the outside in."""
+    if isinstance(value, dict):
+        properties = schema.get("properties", {})
+        given = {key: part["default"] for key, part in properties.items() if "default" in part}
+        return {key: _filled(inner, properties.get(key, {})) for key, inner in {**given, **value}.items()}
+    if isinstance(value, list):
+        return [_filled(inner, schema.get("items", {})) for inner in value]
+    return value
+
+
+@pytest.mark.skipif(not CRDS.exists(), reason="the products' own CRDs are not part of this repository")
+@pytest.mark.parametrize("name", ["gateway http", "gateway grpc", "gateway tcp"])
+@given(data=st.data())
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_defaults_that_the_api_server_fills_in_are_no_reason_to_write_again(name: str, data: st.DataObject) -> None:
+    setup = SETUPS[name]
+    ((ref, start),) = setup.start.items()
+    plural = f"{ref.kind.lower()}s"
+    schema = crd_schema(f"gateway-api/{plural}.yaml", f"{plural}.{ref.group}", "v1")
+    wish = data.draw(wishes(setup))
+    found = {ref: _filled(start, schema)}
+
+    stored = {ref: _filled(manifest, schema) for ref, manifest in after(setup, wish, found).items()}
+
+    routed = setup.router.routed(stored)
+    assert routed is not None
+    assert routed.says(wish)
+    assert setup.router.render(wish, stored).apply == stored
