@@ -13,7 +13,7 @@ from tiphys.api.meta import Manifest
 from tiphys.api.podrules import fill_in
 from tiphys.api.rollout import Metadata
 
-_CACHED: Final = 4096
+_CACHED: Final = 256
 _DIGEST_LENGTH: Final = 32
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 _PREFERRED: Final = "preferredDuringSchedulingIgnoredDuringExecution"

@@ -13,7 +13,7 @@ _OFFSET_BASIS: Final = 2166136261
 _PRIME: Final = 16777619
 _MASK: Final = 0xFFFFFFFF
 _SAFE_DIGITS: Final = str.maketrans("0123456789", "456789bcdf")
-_CACHED: Final = 4096
+_CACHED: Final = 256
 _TEXTS_CACHED: Final = 32
 
 

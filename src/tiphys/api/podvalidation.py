@@ -15,7 +15,7 @@ from tiphys.api.podtypes import type_problems
 from tiphys.api.syntax import DNS_LABEL_WANTED, annotation_problems, is_dns_label, label_problems
 
 FIELD: Final = "spec.template"
-_CACHED: Final = 4096
+_CACHED: Final = 256
 _CHOICES: Final[Mapping[str, Sequence[str]]] = {
     "imagePullPolicy": ("Always", "IfNotPresent", "Never"),
     "terminationMessagePolicy": ("File", "FallbackToLogsOnError"),

@@ -32,7 +32,12 @@ class Sight:
 
 @dataclass(slots=True)
 class _Template:
-    """What a pod template came to, and which ReplicaSets (by uid and generation) were found to be equal to it."""
+    """
+    What a pod template came to, and which ReplicaSets (by uid and resourceVersion) were found to be equal to it.
+
+    *complete* says that every hash form and the digest are there; they take long for a large template, and nobody needs them while a
+    ReplicaSet has the present form.
+    """
 
     template: bytes
     collision_count: int | None
@@ -40,6 +45,7 @@ class _Template:
     pod_hash: str
     digest: str
     labels: Mapping[str, str]
+    complete: bool
     compared: dict[str, tuple[str, bool]] = field(default_factory=dict)
 
 
@@ -137,9 +143,11 @@ class Eye:
         template = bytes(rollout.spec.template)
         count = rollout.status.collision_count
         known = memory.template
-        if known is None or (known.template, known.collision_count) != (template, count):
+        labels = {names.pod_hash(found.metadata.labels) for found in replica_sets}
+        fits = known is not None and (known.template, known.collision_count) == (template, count)
+        if known is None or not fits or not (known.complete or labels & known.forms):
             try:
-                known = memory.template = _read_template(template, count)
+                known = memory.template = _read_template(template, count, labels)
             except SpecError as error:
                 return Identity(pod_hash=""), (error,)
         equal = frozenset(found.metadata.name for found in replica_sets if _is_equal(found, known))
@@ -169,16 +177,20 @@ def _owned_pods(pods: Sequence[Pod], replica_sets: Sequence[ReplicaSet]) -> tupl
     return tuple(pod for pod in pods if pod.metadata.controller is not None and pod.metadata.controller.uid in owners)
 
 
-def _read_template(template: bytes, count: int | None) -> _Template:
-    made_by = (podhash.template_hash, podhash.legacy_template_hash)
+def _read_template(template: bytes, count: int | None, labels: set[str]) -> _Template:
+    counts = {None, count}
+    forms = frozenset(podhash.template_hash(template, each) for each in counts)
+    complete = not labels & forms
+    if complete:
+        forms |= {podhash.legacy_template_hash(template, each) for each in counts}
     return _Template(
         template=template,
         collision_count=count,
-        # Hashing a large template takes long: without a collision count each form is made once.
-        forms=frozenset(hashed(template, each) for hashed in made_by for each in {None, count}),
+        forms=forms,
         pod_hash=podhash.template_hash(template, count),
-        digest=meaning_digest(template),
+        digest=meaning_digest(template) if complete else "",
         labels=template_labels(template),
+        complete=complete,
     )
 
 
