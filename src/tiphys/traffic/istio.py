@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from tiphys.api.errors import SpecError
@@ -66,6 +66,10 @@ class IstioRouter:
     needs_http: bool = False
     inherit: bool = False
     malformed: tuple[SpecError, ...] = ()
+    _read: dict[Ref, tuple[Manifest, Sides, Sequence[str], VirtualService]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+    """The last reading of each VirtualService: problems, what is routed and what to render all begin with it."""
 
     @property
     def name(self) -> str:
@@ -176,8 +180,13 @@ class IstioRouter:
             raise SpecError(field=target.field, found=target.spec.name, wanted=f"must name an existing VirtualService ({target.ref})")
         with _about(target):
             known = replace(sides, recorded=recorded_experiments(manifest), rule_host=self._rule_host(found))
+            last = self._read.get(target.ref)
+            if last is not None and last[0] is manifest and last[1:3] == (known, managed):
+                return last[3]
             away = target.ref.namespace != self.namespace
-            return take_apart(manifest, target.spec, managed, known, inherit=self.inherit, away=away)
+            service = take_apart(manifest, target.spec, managed, known, inherit=self.inherit, away=away)
+            self._read[target.ref] = (manifest, known, managed, service)
+            return service
 
     def _said(self, target: Target, found: Mapping[Ref, Manifest]) -> Sequence[Routed | None]:
         try:
@@ -214,13 +223,13 @@ class IstioRouter:
                 annotations(rule)
         except SpecError as error:
             return [error]
-        for field, subset in (("canarySubsetName", self.rule.canary_subset_name), ("stableSubsetName", self.rule.stable_subset_name)):
+        for key, subset in (("canarySubsetName", self.rule.canary_subset_name), ("stableSubsetName", self.rule.stable_subset_name)):
             if not subset:
                 continue
             try:
                 istio_rules.selected_hash(rule, subset)
             except SpecError as error:
-                problems.append(SpecError(field=f"{_FIELD}.destinationRule.{field}", found=subset, wanted=f"{self._rule_ref}: {error}"))
+                problems.append(SpecError(field=f"{_FIELD}.destinationRule.{key}", found=subset, wanted=f"{self._rule_ref}: {error}"))
         return problems
 
 
@@ -288,9 +297,9 @@ def _malformed(istio: IstioRouting, targets: Sequence[Target]) -> Iterator[SpecE
     rule = istio.destination_rule
     if rule is None:
         return
-    for field, name in (("name", rule.name), ("canarySubsetName", rule.canary_subset_name), ("stableSubsetName", rule.stable_subset_name)):
+    for key, name in (("name", rule.name), ("canarySubsetName", rule.canary_subset_name), ("stableSubsetName", rule.stable_subset_name)):
         if not name:
-            yield SpecError(field=f"{_FIELD}.destinationRule.{field}", found=None, wanted="needs a name")
+            yield SpecError(field=f"{_FIELD}.destinationRule.{key}", found=None, wanted="needs a name")
     if rule.canary_subset_name and rule.canary_subset_name == rule.stable_subset_name:
         yield SpecError(
             field=f"{_FIELD}.destinationRule.stableSubsetName", found=rule.stable_subset_name, wanted="must differ from canarySubsetName"
