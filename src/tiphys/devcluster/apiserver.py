@@ -103,7 +103,7 @@ class ApiServer:
         except StatusError as error:
             return refusal(error)
         except ConnectionResetError:
-            raise  # the client went away; nobody reads an answer
+            return web.Response()  # the client went away: nobody reads this, and it is nobody's error
         except Exception as error:  # noqa: BLE001 - the one place where a bug becomes an answer and a log line
             _log.exception("%s %s failed", request.method, request.path)
             return refusal(StatusError(500, f"Internal error occurred: {error!r}", details={"causes": [{"message": repr(error)}]}))
