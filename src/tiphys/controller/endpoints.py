@@ -41,15 +41,15 @@ class EndpointCounts:
         if len(owners) < sum(map(_has_pods, replica_sets)):
             return None
         parts = [self._part(found) for found in slices]
+        if len(self._slices) > len(slices):
+            self._keep_only({found.metadata.uid for found in slices})
         if not all(part.complete for part in parts):
             return None
         return {pod_hash: _together(part.ready.get(base, frozenset()) for part in parts) for base, pod_hash in owners.items()}
 
-    def keep_only(self, uids: Iterable[str]) -> None:
-        """Forget the slices that are not among *uids*."""
-        kept = set(uids)
-        for uid in [uid for uid in self._slices if uid not in kept]:
-            del self._slices[uid]
+    def _keep_only(self, uids: set[str]) -> None:
+        """Forget the slices that are gone: names of slices change as a Service grows and shrinks."""
+        self._slices = {uid: part for uid, part in self._slices.items() if uid in uids}
 
     def _part(self, found: EndpointSlice) -> _Slice:
         uid, version = found.metadata.uid, found.metadata.resource_version

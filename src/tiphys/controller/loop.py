@@ -9,6 +9,7 @@ from zlib import crc32
 import msgspec
 import structlog
 
+from tiphys.api import words
 from tiphys.api.codec import decode_rollout, status_patch
 from tiphys.api.errors import SpecError, TiphysError
 from tiphys.api.meta import Manifest, ObjectMeta, Wire
@@ -98,7 +99,7 @@ class Passes:
     def gone(self, key: Key, last: Rollout | None) -> None:
         """Forget a Rollout."""
         if last is not None:
-            self._tell(last, Event(reason=Reason.ROLLOUT_DELETED, message=f"Rollout {key.namespace}/{key.name} is deleted."))
+            self._tell(last, Event(reason=Reason.ROLLOUT_DELETED, message=words.deleted(key.namespace, key.name)))
             self._eye.forget(last.metadata.uid)
             self._greeted.discard(last.metadata.uid)
         self._queue.forget(key)
@@ -188,7 +189,7 @@ class Passes:
         metadata = rollout.metadata
         if not rollout.status.observed_generation and metadata.uid not in self._greeted:
             self._greeted.add(metadata.uid)
-            message = f"Rollout resource added to informer: {metadata.namespace}/{metadata.name}"
+            message = words.added(metadata.namespace, metadata.name)
             self._tell(rollout, Event(reason=Reason.ROLLOUT_ADDED, message=message))
 
     def _note_end(self, before: RolloutStatus, after: RolloutStatus) -> None:
@@ -319,7 +320,7 @@ def _passes_by_itself(error: Exception) -> bool:
 
 
 def _reconciliation_error(text: str) -> Event:
-    return Event(reason=Reason.RECONCILIATION_ERROR, message=f"Reconciliation failed with error: {text}", type=EventType.WARNING)
+    return Event(reason=Reason.RECONCILIATION_ERROR, message=words.reconciliation_failed(text), type=EventType.WARNING)
 
 
 def _place(error: Exception) -> str:

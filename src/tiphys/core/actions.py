@@ -109,7 +109,6 @@ class Why(StrEnum):
     INVALID_SPEC = "the spec or an object it names is invalid"
     PAUSED_BY_USER = "the Rollout is paused by its owner"
     PAUSE_STEP = "a pause step is running"
-    ABORTED = "the update was aborted"
     NOT_OBSERVED = "the ReplicaSet controller has not acted yet"
     CANARY_NOT_READY = "the canary does not have the pods it needs"
     STABLE_NOT_READY = "stable does not have the pods it needs"
@@ -122,9 +121,7 @@ class Why(StrEnum):
     SURGE_LIMIT = "maxSurge and maxUnavailable leave no room"
     NO_CANARY_PODS_WANTED = "the spec wants no canary pods here"
     NO_STABLE = "there is no stable version yet"
-    DEADLINE = "the progress deadline has passed"
     RESTARTING = "its pods are being restarted"
-    UNSUPPORTED = "this part of the spec is not supported"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

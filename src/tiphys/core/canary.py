@@ -45,9 +45,7 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
         actions=(*_ordered(now, create, routing, resizing), *restart.evictions),
         status=told.status,
         events=(*now.position.events, *step.events, *told.events, *_promotion_event(now, step)),
-        because=tuple(
-            because for because in (routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings)) if because
-        ),
+        because=_reasons(routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings)),
         wake_at=_soonest((step.wake_at, told.wake_at, restart.wake_at, *(_deadline(sizing) for sizing in sizings))),
     )
 

@@ -80,3 +80,13 @@ def test_looks_again_at_a_slice_that_changed() -> None:
     after = counts.of_service([endpoint_slice(pod("web-aaa-11111"), pod("web-aaa-22222"), version="2")], sets)
 
     assert (before, after) == ({"aaa": 1}, {"aaa": 2})
+
+
+def test_slices_that_are_gone_are_forgotten() -> None:
+    counts = EndpointCounts()
+    first, second = endpoint_slice(uid="u1"), endpoint_slice(uid="u2")
+
+    counts.of_service([first, second], [replica_set("aaa")])
+    counts.of_service([second], [replica_set("aaa")])
+
+    assert set(counts._slices) == {"u2"}
