@@ -139,11 +139,29 @@ FEW = settings(
 
 
 @FEW
-@given(steps=st.lists(routed_steps, max_size=5).map(tuple), told=story(routed_steps), services=st.booleans(), replicas=st.integers(0, 6))
+@given(
+    steps=st.lists(routed_steps, max_size=5).map(tuple),
+    told=story(routed_steps),
+    services=st.booleans(),
+    replicas=st.integers(0, 6),
+    dynamic=st.booleans(),
+    delay=st.sampled_from([None, 0, 20]),
+)
 def test_a_routed_canary_keeps_its_promises_and_comes_to_rest(
-    steps: tuple[Step, ...], told: list[tuple[Move, int, int, bool]], *, services: bool, replicas: int
+    steps: tuple[Step, ...],
+    told: list[tuple[Move, int, int, bool]],
+    *,
+    services: bool,
+    replicas: int,
+    dynamic: bool,
+    delay: int | None,
 ) -> None:
-    strategy = CanaryStrategy(steps=steps, traffic_routing=istio(managed_routes=MANAGED))
+    strategy = CanaryStrategy(
+        steps=steps,
+        traffic_routing=istio(managed_routes=MANAGED),
+        dynamic_stable_scale=dynamic,
+        abort_scale_down_delay_seconds=delay,
+    )
     toy = world(canary=strategy, services=services, subsets=not services, replicas=replicas)
 
     live(toy, told)
@@ -184,11 +202,13 @@ def test_an_empty_traffic_routing_keeps_its_promises_and_comes_to_rest(
     told=story(routed_steps),
     services=st.booleans(),
     surge=st.sampled_from(["25%", 1, "100%"]),
+    dynamic=st.booleans(),
 )
 def test_once_everybody_is_well_again_a_new_version_arrives_by_promote_full(
-    steps: tuple[Step, ...], told: list[tuple[Move, int, int, bool]], *, services: bool, surge: int | str
+    steps: tuple[Step, ...], told: list[tuple[Move, int, int, bool]], *, services: bool, surge: int | str, dynamic: bool
 ) -> None:
-    strategy = CanaryStrategy(steps=steps, traffic_routing=istio(managed_routes=MANAGED), max_surge=surge)
+    routing = istio(managed_routes=MANAGED)
+    strategy = CanaryStrategy(steps=steps, traffic_routing=routing, max_surge=surge, dynamic_stable_scale=dynamic)
     toy = world(canary=strategy, services=services, subsets=not services)
 
     live(toy, told)

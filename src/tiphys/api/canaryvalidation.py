@@ -108,8 +108,6 @@ def _delay_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
         yield SpecError(field=f"{FIELD}.scaleDownDelaySeconds", found=delay, wanted="must not be set without trafficRouting")
     if canary.dynamic_stable_scale and canary.traffic_routing is None:
         yield SpecError(field=f"{FIELD}.dynamicStableScale", found=True, wanted="must not be set without trafficRouting")
-    elif canary.dynamic_stable_scale and delay is not None:
-        yield SpecError(field=f"{FIELD}.dynamicStableScale", found=True, wanted="must not be set together with scaleDownDelaySeconds")
 
 
 def _scale_problems(routing: TrafficRouting, weight: int) -> Iterator[SpecError]:

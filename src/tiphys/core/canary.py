@@ -46,7 +46,7 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
         status=told.status,
         events=(*now.position.events, *step.events, *told.events, *_promotion_event(now, step)),
         because=_reasons(routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings)),
-        wake_at=_soonest((step.wake_at, told.wake_at, restart.wake_at, *(_deadline(sizing) for sizing in sizings))),
+        wake_at=_soonest((step.wake_at, told.wake_at, restart.wake_at, _deadline(routing), *(_deadline(sizing) for sizing in sizings))),
     )
 
 
@@ -293,5 +293,5 @@ def _soonest(times: tuple[datetime | None, ...]) -> datetime | None:
     return min((time for time in times if time is not None), default=None)
 
 
-def _deadline(sizing: Sizing) -> datetime | None:
-    return sizing.because.look_at if sizing.because is not None else None
+def _deadline(part: Sizing | Routing) -> datetime | None:
+    return part.because.look_at if part.because is not None else None

@@ -9,6 +9,7 @@ from tiphys.api.rollout import Pause, Step
 from tiphys.api.status import PauseCondition
 from tiphys.core.actions import Because, Event, Why
 from tiphys.core.counts import Counts, wanted_counts
+from tiphys.core.dynamic import is_dynamic
 from tiphys.core.intent import TrafficIntent
 from tiphys.core.observed import Verification
 from tiphys.core.position import describe
@@ -151,7 +152,7 @@ def counts_missing(now: Situation) -> Because | None:
         return _because(Why.CANARY_NOT_READY, f"ReplicaSet {name}", f"{wanted.canary} available pods", found)
     if stable is None:
         return _because(Why.STABLE_NOT_READY, f"stable ReplicaSet {now.revisions.stable_hash}", f"{wanted.stable} pods", "none")
-    if stable.spec.replicas != wanted.stable or stable.status.replicas != wanted.stable:
+    if not is_dynamic(now) and (stable.spec.replicas != wanted.stable or stable.status.replicas != wanted.stable):
         found = f"{stable.spec.replicas} wanted, {stable.status.replicas} created"
         return _because(Why.STABLE_NOT_READY, f"ReplicaSet {stable.metadata.name}", f"{wanted.stable} pods", found)
     if not now.routed:

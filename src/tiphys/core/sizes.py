@@ -7,8 +7,10 @@ from tiphys.api import defaults, names, values
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Because, Why
 from tiphys.core.counts import OldSize, Size, next_counts, other_sizes
+from tiphys.core.dynamic import is_dynamic, stable_size
+from tiphys.core.observed import Verification
 from tiphys.core.revisions import hash_of
-from tiphys.core.routed_counts import canary_pods
+from tiphys.core.routed_counts import canary_pods, floor_ha
 from tiphys.core.situation import Situation, asked_weight, available, canary_size, explicit_scale
 from tiphys.core.slots import Slots, find_service, selects
 
@@ -40,12 +42,32 @@ def _size_routed(now: Situation, slots: Slots | None, *, granted: int) -> tuple[
     new, stable = now.revisions.new, now.revisions.stable
     sizings: list[Sizing] = []
     if stable is not None:
-        sizings.append(_serving(stable, now.replicas))
+        sizings.append(_size_stable(now, stable, slots, granted=granted))
     if new is not None and new is not stable:
         sizings.append(_size_canary(now, new, slots, granted=granted))
     if now.position.fresh:
         return (*sizings, *_shrink_others(now))
     return (*sizings, *_size_others(now, slots))
+
+
+def _size_stable(now: Situation, stable: ReplicaSet, slots: Slots | None, *, granted: int) -> Sizing:
+    """
+    Keep stable whole, or with `dynamicStableScale` let it follow its weight down.
+
+    The `scaleDownDelaySeconds` of the spec passes before any pod goes, the default before the last ones: proxies have to hear of the
+    weight first (S3, #4926). Where the data plane confirmed, only what the spec says is waited for.
+    """
+    wanted = stable_size(now, slots, granted=granted)
+    size = stable.spec.replicas
+    if wanted >= size or slots is None:
+        return _serving(stable, wanted)
+    confirmed = now.seen.router is not None and now.seen.router.verified is Verification.YES
+    least = defaults.SCALE_DOWN_DELAY_SECONDS if wanted == 0 and not confirmed else 0
+    given = now.canary.scale_down_delay_seconds
+    delay = least if given is None else given
+    if delay == 0:
+        return _serving(stable, wanted)
+    return _by_deadline(now, stable, slots, delay, to=wanted)
 
 
 def _serving(replica_set: ReplicaSet, pods: int) -> Sizing:
@@ -68,6 +90,10 @@ def _held_after_abort(now: Situation, new: ReplicaSet, slots: Slots | None, *, g
     delay = defaults.ABORT_SCALE_DOWN_DELAY_SECONDS if delay is None else delay
     size = new.spec.replicas
     name = new.metadata.name
+    if is_dynamic(now) and now.canary.abort_scale_down_delay_seconds is None and slots is not None:
+        pods = canary_pods(granted, now.replicas, now.maximum)
+        pods = floor_ha(pods, replicas=now.replicas, minimum=now.canary.min_pods_per_replica_set)
+        return _serving(new, min(size, pods))
     if delay == 0 or size == 0:
         return Sizing(name=name, pods=size)
     if slots is not None and not (granted == 0 and slots.drained(slots.canary)):
@@ -75,20 +101,20 @@ def _held_after_abort(now: Situation, new: ReplicaSet, slots: Slots | None, *, g
     return _by_deadline(now, new, slots, delay)
 
 
-def _by_deadline(now: Situation, replica_set: ReplicaSet, slots: Slots | None, delay: int) -> Sizing:
-    """Write a deadline, wait for it, or let go: in that order."""
+def _by_deadline(now: Situation, replica_set: ReplicaSet, slots: Slots | None, delay: int, *, to: int = 0) -> Sizing:
+    """Write a deadline, wait for it, or let go (of all pods above *to*): in that order."""
     name, size = replica_set.metadata.name, replica_set.spec.replicas
     annotations = replica_set.metadata.annotations
     deadline = names.scale_down_deadline(annotations)
     if names.SCALE_DOWN_DEADLINE not in annotations and delay > 0:
         until = now.seen.now + timedelta(seconds=delay)
         until = until.replace(microsecond=0) + (timedelta(seconds=1) if until.microsecond else timedelta())
-        return Sizing(name=name, pods=size, deadline=until, because=_keeps(name, Why.SCALE_DOWN_DELAY, "0 pods", f"{size}", until))
+        return Sizing(name=name, pods=size, deadline=until, because=_keeps(name, Why.SCALE_DOWN_DELAY, f"{to} pods", f"{size}", until))
     if deadline is not None and deadline > now.seen.now:
-        return Sizing(name=name, pods=size, because=_keeps(name, Why.SCALE_DOWN_DELAY, "0 pods", f"{size}", deadline))
+        return Sizing(name=name, pods=size, because=_keeps(name, Why.SCALE_DOWN_DELAY, f"{to} pods", f"{size}", deadline))
     if slots is not None and not slots.confirmed:
-        return Sizing(name=name, pods=size, because=_keeps(name, Why.NOT_VERIFIED, "0 pods", f"{size}"))
-    return Sizing(name=name, pods=0, clear=True)
+        return Sizing(name=name, pods=size, because=_keeps(name, Why.NOT_VERIFIED, f"{to} pods", f"{size}"))
+    return Sizing(name=name, pods=to, clear=True)
 
 
 def _size_others(now: Situation, slots: Slots | None) -> tuple[Sizing, ...]:

@@ -24,7 +24,6 @@ def _canary(canary: CanaryStrategy) -> list[tuple[str, bool]]:
     metadata = (canary.canary_metadata, canary.stable_metadata)
     parts = [
         (f"{_CANARY}.analysis", canary.analysis is not None and bool(canary.analysis.templates)),
-        (f"{_CANARY}.dynamicStableScale", canary.dynamic_stable_scale),
         (f"{_CANARY}.pingPong", canary.ping_pong is not None),
         (f"{_CANARY}.antiAffinity", canary.anti_affinity is not None),
         (f"{_CANARY}.canaryMetadata", metadata[0] is not None),

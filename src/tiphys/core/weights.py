@@ -1,9 +1,10 @@
 """How much may the canary get now, and what is missing for the rest?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Because, Why
+from tiphys.core.dynamic import give_up_at, is_dynamic, kept_on_the_way_back
 from tiphys.core.intent import Role
 from tiphys.core.revisions import hash_of
 from tiphys.core.routed_counts import stable_share
@@ -64,6 +65,8 @@ def grant_weight(now: Situation, slots: Slots, behind: Behind) -> Grant:
         return Grant(weight=present, because=_because(Why.STABLE_NOT_READY, _stable_name(now), "one ready endpoint", "none"))
     if asked > present:
         return _raise(now, behind, asked=asked, present=present)
+    if asked < present and is_dynamic(now):
+        return _lower(now, slots, asked=asked)
     return Grant(weight=asked, because=_lost(now, slots) if asked_weight(now) and not behind.ours else None)
 
 
@@ -73,7 +76,9 @@ def _raise(now: Situation, behind: Behind, *, asked: int, present: int) -> Grant
     wanted = canary_size(now)
     need = needed_of(now.canary.replica_progress_threshold, wanted)
     have = min(available(new), behind.canary)
-    if have < need:
+    if is_dynamic(now) and now.position.promote_full:
+        asked = max(present, min(now.maximum, now.maximum * have // now.replicas))
+    elif have < need:
         found = f"{available(new)} available, {behind.canary} ready endpoints"
         return Grant(weight=present, because=_because(Why.CANARY_NOT_READY, _name(new, now), f"{need} of {wanted} pods", found))
     rest = stable_share(asked, now.replicas, now.maximum)
@@ -81,6 +86,16 @@ def _raise(now: Situation, behind: Behind, *, asked: int, present: int) -> Grant
         found = f"{available(now.revisions.stable)} available, {behind.stable} ready endpoints"
         return Grant(weight=present, because=_because(Why.STABLE_NOT_READY, _stable_name(now), f"{rest} available pods", found))
     return Grant(weight=asked)
+
+
+def _lower(now: Situation, slots: Slots, *, asked: int) -> Grant:
+    """Take weight back as stable, which follows the weight, grows (traffic-routing 1.7)."""
+    weight = kept_on_the_way_back(now, slots, asked=asked)
+    if weight == asked:
+        return Grant(weight=asked)
+    need = stable_share(asked, now.replicas, now.maximum)
+    because = _because(Why.STABLE_NOT_READY, _stable_name(now), f"{need} available pods", str(available(now.revisions.stable)))
+    return Grant(weight=weight, because=replace(because, look_at=give_up_at(now)))
 
 
 def _hand_over(now: Situation, slots: Slots, behind: Behind) -> Grant:

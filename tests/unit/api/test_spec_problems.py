@@ -164,10 +164,6 @@ def test_a_good_spec_has_no_problems(there: Rollout) -> None:
         ),
         (canary(dynamicStableScale=True), "spec.strategy.dynamicStableScale: Invalid value: true: must not be set without trafficRouting"),
         (
-            routed(dynamicStableScale=True, scaleDownDelaySeconds=1),
-            "spec.strategy.dynamicStableScale: Invalid value: true: must not be set together with scaleDownDelaySeconds",
-        ),
-        (
             routed(routing={**ISTIO, "maxTrafficWeight": 1000}),
             "spec.strategy.trafficRouting.maxTrafficWeight: Invalid value: 1000: "
             "needs one of nginx, gatewayAPI or plugins in trafficRouting",
