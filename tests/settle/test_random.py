@@ -16,6 +16,7 @@ from tiphys.api.rollout import (
     HeaderRoutingMatch,
     ManagedRoute,
     Pause,
+    RollbackWindow,
     RouteMatch,
     SetCanaryScale,
     SetHeaderRoute,
@@ -146,6 +147,7 @@ FEW = settings(
     replicas=st.integers(0, 6),
     dynamic=st.booleans(),
     delay=st.sampled_from([None, 0, 20]),
+    window=st.sampled_from([0, 0, 1, 2]),
 )
 def test_a_routed_canary_keeps_its_promises_and_comes_to_rest(
     steps: tuple[Step, ...],
@@ -155,6 +157,7 @@ def test_a_routed_canary_keeps_its_promises_and_comes_to_rest(
     replicas: int,
     dynamic: bool,
     delay: int | None,
+    window: int,
 ) -> None:
     strategy = CanaryStrategy(
         steps=steps,
@@ -163,6 +166,7 @@ def test_a_routed_canary_keeps_its_promises_and_comes_to_rest(
         abort_scale_down_delay_seconds=delay,
     )
     toy = world(canary=strategy, services=services, subsets=not services, replicas=replicas)
+    toy.patch_spec(rollback_window=RollbackWindow(revisions=window))
 
     live(toy, told)
     toy.settle()
@@ -224,3 +228,27 @@ def test_once_everybody_is_well_again_a_new_version_arrives_by_promote_full(
     assert toy.weights == (100, 0)
     assert toy.size("v9") == 4
     assert msgspec.json.encode(toy.rollout.status)
+
+
+@FEW
+@given(
+    steps=st.lists(plain_steps, max_size=5).map(tuple),
+    told=story(plain_steps),
+    services=st.booleans(),
+    room=st.sampled_from([(0, 1), (1, 0), ("25%", "25%"), (0, "50%"), ("100%", 0)]),
+)
+def test_once_everybody_is_well_again_a_new_version_arrives_without_a_router(
+    steps: tuple[Step, ...], told: list[tuple[Move, int, int, bool]], *, services: bool, room: tuple[int | str, int | str]
+) -> None:
+    toy = world(canary=CanaryStrategy(steps=steps, max_surge=room[0], max_unavailable=room[1]), services=services)
+
+    live(toy, told)
+    heal(toy)
+    toy.patch_spec(paused=False, replicas=4)
+    toy.new_template("v9")
+    toy.settle()
+    toy.promote_full()
+    toy.settle()
+
+    assert toy.rollout.status.stable_rs == "v9", toy.describe()
+    assert toy.size("v9") == 4

@@ -96,6 +96,8 @@ NOT_HEALTHY_MESSAGE: Final = "Rollout is not healthy"
 COMPLETED_MESSAGE: Final = "RolloutCompleted"
 
 ROLLBACK_TO_STABLE: Final = "Rollback to stable ReplicaSets"
+ROLLBACK_WITHIN_WINDOW: Final = "Rollback to active ReplicaSets within RollbackWindow"
+WITHIN_WINDOW: Final = "Rollback within window"
 ROLLBACK_IN_WINDOW: Final = "Rollback to active ReplicaSets within RollbackWindow"
 
 INITIAL_DEPLOY: Final = "Initial deploy"

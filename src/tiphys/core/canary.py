@@ -270,6 +270,8 @@ def _completion(now: Situation, step: Progress) -> str:
     """Name how this attempt ends in this pass (lifecycle 2.6), or nothing while it goes on."""
     position, stored = now.position, now.seen.rollout.status
     if step.promoted:
+        if position.fast:
+            return "FastRolledBack"
         return "FastPromoted" if position.promote_full else "Promoted"
     if position.aborted and stored.aborted_at is None:
         return "Aborted"

@@ -18,7 +18,7 @@ from tiphys.core.actions import Action, CreateReplicaSet, Plan, RouteTraffic, Sw
 from tiphys.core.intent import HeaderRoute, MirrorRoute, Role, TrafficIntent
 from tiphys.core.observed import Observed
 from tiphys.core.position import scale_in_force, stepped_weight
-from tiphys.core.revisions import find_revisions, hash_of
+from tiphys.core.revisions import find_revisions, hash_of, inside_window
 from tiphys.core.routed_counts import canary_pods
 from tiphys.core.slots import Slot, Slots, anybody_behind, find_service, find_slots, ready_behind, selects
 from tiphys.core.wish import fold_routes
@@ -58,14 +58,17 @@ def plan_violations(seen: Observed, plan: Plan) -> tuple[str, ...]:
 def ceiling(seen: Observed, canary: CanaryStrategy) -> int:
     """Give the most that the steps and people allow the canary at the stored position (S0)."""
     status, maximum = seen.rollout.status, max_traffic_weight(canary)
-    new = find_revisions(seen).pod_hash
+    revisions = find_revisions(seen)
+    new = revisions.pod_hash
     if not status.stable_rs or status.stable_rs == new:
         return 0
     changed = (status.current_pod_hash and status.current_pod_hash != new) or status.current_step_hash != seen.steps_hash
+    if status.abort and not changed:
+        return 0
+    if inside_window(seen, revisions):
+        return maximum
     if changed:
         return stepped_weight(canary.steps, 0, maximum=maximum)
-    if status.abort:
-        return 0
     if status.promote_full:
         return maximum
     return stepped_weight(canary.steps, status.current_step_index or 0, maximum=maximum)
@@ -101,6 +104,8 @@ def _allowed_routes(seen: Observed, canary: CanaryStrategy) -> set[HeaderRoute |
     revisions = find_revisions(seen)
     changed = status.current_pod_hash != revisions.pod_hash or status.current_step_hash != seen.steps_hash
     if not status.stable_rs or status.stable_rs == revisions.pod_hash or (not changed and (status.abort or status.promote_full)):
+        return set()
+    if inside_window(seen, revisions):
         return set()
     routing = canary.traffic_routing
     managed = tuple(route.name for route in routing.managed_routes) if routing is not None else ()
@@ -271,7 +276,7 @@ def _skips_steps(seen: Observed, canary: CanaryStrategy, plan: Plan) -> str | No
     if after.current_step_index is None or before.current_step_index is None or after.stable_rs == after.current_pod_hash:
         return None
     unchanged = before.current_pod_hash == after.current_pod_hash and before.current_step_hash == after.current_step_hash
-    if unchanged and after.current_step_index > before.current_step_index + 1:
+    if unchanged and not inside_window(seen, find_revisions(seen)) and after.current_step_index > before.current_step_index + 1:
         return f"S9: step {before.current_step_index} would be followed by {after.current_step_index}"
     return None if after.current_step_index <= len(canary.steps) else "S9: there is no such step"
 

@@ -7,7 +7,7 @@ from tiphys.api.rollout import CanaryStrategy, SetCanaryScale, Step
 from tiphys.api.status import PauseCondition
 from tiphys.core.actions import Event
 from tiphys.core.observed import Observed
-from tiphys.core.revisions import Revisions
+from tiphys.core.revisions import Revisions, inside_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,8 @@ class Position:
 
     *index* counts from 0 to `len(steps)`; *promoted* means that the current template is the stable one; *fresh* that there is no
     stable version yet, so steps do not apply (a first version that never became available is no stable version, 12.3 #1774).
-    *started* tells that an attempt begins in this pass.
+    *fast* tells that the way leads back to a version inside `rollbackWindow`, past all steps; *started* that an attempt begins in
+    this pass.
     """
 
     steps: tuple[Step, ...]
@@ -29,6 +30,7 @@ class Position:
     paused: bool
     pauses: tuple[PauseCondition, ...]
     controller_pause: bool
+    fast: bool = False
     started: bool = False
     superseded: bool = False
     events: tuple[Event, ...] = ()
@@ -54,7 +56,8 @@ def find_position(seen: Observed, canary: CanaryStrategy, revisions: Revisions) 
     reset = template_changed or steps_changed
     fresh = not revisions.stable_hash
     aborted = status.abort and not reset and not promoted and not fresh
-    if promoted or fresh:
+    fast = not aborted and not promoted and not fresh and inside_window(seen, revisions)
+    if promoted or fresh or fast:
         index = count
     elif reset or aborted:
         index = 0
@@ -68,18 +71,19 @@ def find_position(seen: Observed, canary: CanaryStrategy, revisions: Revisions) 
         aborted=aborted,
         promote_full=status.promote_full and not reset and not aborted and not promoted and not fresh,
         paused=seen.rollout.spec.paused,
-        pauses=() if reset or aborted or promoted or status.promote_full else status.pause_conditions,
-        controller_pause=status.controller_pause and not reset and not aborted and not promoted,
+        pauses=() if reset or aborted or promoted or fast or status.promote_full else status.pause_conditions,
+        controller_pause=status.controller_pause and not reset and not aborted and not promoted and not fast,
+        fast=fast,
         started=template_changed or (steps_changed and not promoted),
         superseded=template_changed and bool(status.stable_rs) and status.stable_rs != status.current_pod_hash and not promoted,
-        events=_skipped(template_changed=template_changed, promoted=promoted, count=count),
+        events=_skipped(promoted=promoted, fast=fast) if template_changed and count else (),
     )
 
 
-def _skipped(*, template_changed: bool, promoted: bool, count: int) -> tuple[Event, ...]:
-    if template_changed and promoted and count:
-        return (Event(reason=words.Reason.SKIP_STEPS, message=words.ROLLBACK_TO_STABLE),)
-    return ()
+def _skipped(*, promoted: bool, fast: bool) -> tuple[Event, ...]:
+    if not (promoted or fast):
+        return ()
+    return (Event(reason=words.Reason.SKIP_STEPS, message=words.ROLLBACK_TO_STABLE if promoted else words.ROLLBACK_WITHIN_WINDOW),)
 
 
 def stepped_weight(steps: tuple[Step, ...], index: int, *, maximum: int) -> int:

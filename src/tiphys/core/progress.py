@@ -200,6 +200,8 @@ def _promotion_reason(now: Situation) -> str:
         return words.INITIAL_DEPLOY
     if now.position.promote_full:
         return words.FULL_PROMOTION
+    if now.position.fast:
+        return words.WITHIN_WINDOW
     return words.all_steps_completed(len(now.position.steps))
 
 

@@ -82,7 +82,7 @@ def _carrier(seen: Observed) -> ReplicaSet | None:
         return found[0] if found else None
     status = seen.rollout.status
     preferred = (status.current_pod_hash, status.stable_rs)
-    return min(found, key=lambda rs: (_rank(hash_of(rs), preferred), rs.metadata.creation_timestamp or _EARLIEST, rs.metadata.name))
+    return min(found, key=lambda rs: (_rank(hash_of(rs), preferred), _born(rs), rs.metadata.name))
 
 
 def _rank(pod_hash: str, preferred: tuple[str, ...]) -> int:
@@ -94,6 +94,24 @@ def _revision(new: ReplicaSet | None, replica_sets: tuple[ReplicaSet, ...]) -> i
     older = max((names.revision(rs.metadata.annotations) for rs in replica_sets if rs is not new), default=0)
     own = names.revision(new.metadata.annotations) if new is not None else 0
     return max(own, older + 1)
+
+
+def inside_window(seen: Observed, revisions: Revisions) -> bool:
+    """
+    Tell whether the current template goes back to a version inside `rollbackWindow` (lifecycle 6.8).
+
+    Fewer than `revisions` ReplicaSets were created strictly between it and stable; creation times count, not revision numbers.
+    """
+    window = seen.rollout.spec.rollback_window
+    new, stable = revisions.new, revisions.stable
+    if window is None or window.revisions <= 0 or new is None or stable is None or new is stable:
+        return False
+    since, until = _born(new), _born(stable)
+    return since < until and sum(1 for rs in seen.replica_sets if since < _born(rs) < until) < window.revisions
+
+
+def _born(replica_set: ReplicaSet) -> datetime:
+    return replica_set.metadata.creation_timestamp or _EARLIEST
 
 
 def create_new(seen: Observed, revisions: Revisions, replicas: int) -> CreateReplicaSet:
@@ -146,7 +164,7 @@ def forget_old(seen: Observed, revisions: Revisions) -> tuple[Action, ...]:
     surplus = len(candidates) - limit
     if surplus <= 0:
         return ()
-    candidates.sort(key=lambda rs: (rs.metadata.creation_timestamp or _EARLIEST, rs.metadata.name))
+    candidates.sort(key=lambda rs: (_born(rs), rs.metadata.name))
     return tuple(DeleteReplicaSet(name=rs.metadata.name) for rs in candidates[:surplus] if _empty(rs))
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from tiphys.api import words
+from tiphys.api import values, words
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Event, SwitchService
 from tiphys.core.intent import Role
@@ -73,7 +73,8 @@ def fully_available(replica_set: ReplicaSet) -> bool:
 
 def point_services(now: Situation) -> tuple[SwitchService, ...]:
     """Point the Services of a canary that no router steers (lifecycle 4; S4 cut-over by selector)."""
-    targets = ((now.canary.stable_service, stable_target(now)), (now.canary.canary_service, canary_target(now)))
+    stable, canary = _unblocked(now)
+    targets = ((now.canary.stable_service, stable), (now.canary.canary_service, canary))
     moves: list[SwitchService] = []
     for service, target in targets:
         found = find_service(now.seen, service)
@@ -89,6 +90,27 @@ def point_services(now: Situation) -> tuple[SwitchService, ...]:
         if move is not None:
             moves.append(move)
     return tuple(moves)
+
+
+def _unblocked(now: Situation) -> tuple[ReplicaSet | None, ReplicaSet | None]:
+    """
+    Give the targets of stableService and canaryService, so that no Service keeps a last pod whose room the next one needs (S4, S11).
+
+    Where `maxSurge` leaves no room: the stable Service moves to a version that has every other pod already, and the canary Service
+    leaves an abandoned version for the stable one.
+    """
+    stable, canary = stable_target(now), canary_target(now)
+    new, old = now.revisions.new, now.revisions.stable
+    room = now.replicas + values.max_surge(now.canary, now.replicas) - sum(rs.spec.replicas for rs in now.revisions.all)
+    if now.routed or not now.forward or new is None or old is None or room > 0:
+        return stable, canary
+    least = now.replicas - values.max_unavailable(now.canary, now.replicas)
+    if now.position.finished and old.spec.replicas == 1 and fully_available(new) and available(new) >= max(1, least):
+        stable = new
+    found = find_service(now.seen, now.canary.canary_service)
+    if available(new) < 1 and found is not None and selects(found) in {hash_of(rs) for rs in now.revisions.others}:
+        canary = old
+    return stable, canary
 
 
 def _move(now: Situation, service: str, pod_hash: str) -> SwitchService | None:

@@ -182,9 +182,9 @@ def _size_basic(now: Situation) -> tuple[Sizing, ...]:
     )
     sizings: list[Sizing] = []
     if stable is not None and stable is not new:
-        sizings.append(_serving(stable, counts.stable))
+        sizings.append(_guarded(now, None, _serving(stable, counts.stable), granted=0))
     if new is not None:
-        stable_moves = bool(sizings) and stable is not None and counts.stable != stable.spec.replicas
+        stable_moves = bool(sizings) and stable is not None and sizings[0].pods != stable.spec.replicas
         sizings.append(_serving(new, new.spec.replicas if stable_moves else counts.canary))
     moving = any(sizing.pods != rs.spec.replicas for rs in now.revisions.all for sizing in sizings if sizing.name == rs.metadata.name)
     return (*sizings, *(() if moving else _shrink_others(now)))

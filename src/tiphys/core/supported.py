@@ -12,7 +12,6 @@ def unsupported_parts(rollout: Rollout) -> tuple[SpecError, ...]:
     spec = rollout.spec
     found = [
         ("spec.workloadRef", spec.workload_ref is not None),
-        ("spec.rollbackWindow", spec.rollback_window is not None and spec.rollback_window.revisions > 0),
         ("spec.strategy.blueGreen", spec.strategy.blue_green is not None and spec.strategy.canary is None),
     ]
     if spec.strategy.canary is not None:
@@ -24,7 +23,6 @@ def _canary(canary: CanaryStrategy) -> list[tuple[str, bool]]:
     metadata = (canary.canary_metadata, canary.stable_metadata)
     parts = [
         (f"{_CANARY}.analysis", canary.analysis is not None and bool(canary.analysis.templates)),
-        (f"{_CANARY}.pingPong", canary.ping_pong is not None),
         (f"{_CANARY}.antiAffinity", canary.anti_affinity is not None),
         (f"{_CANARY}.canaryMetadata", metadata[0] is not None),
         (f"{_CANARY}.stableMetadata", metadata[1] is not None),

@@ -32,7 +32,8 @@ def managed_names(now: Situation) -> tuple[str, ...]:
 
 
 def _routes_wanted(now: Situation, behind: Behind) -> bool:
-    return now.forward and not now.position.promote_full and behind.ours and behind.canary > 0 and canary_size(now) > 0
+    past = now.position.promote_full or now.position.fast
+    return now.forward and not past and behind.ours and behind.canary > 0 and canary_size(now) > 0
 
 
 def _routes(now: Situation) -> tuple[tuple[HeaderRoute, ...], tuple[MirrorRoute, ...]]:
