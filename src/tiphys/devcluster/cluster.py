@@ -1,7 +1,7 @@
 """How does the whole cluster run in real time, with pods that answer HTTP and an Envoy between them?"""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -10,7 +10,8 @@ from tiphys.devcluster.assembly import assemble, install_definitions
 from tiphys.devcluster.engine import Engine
 from tiphys.devcluster.pods import DRAIN_SECONDS, Kubelet, PodCount
 from tiphys.devcluster.proxies.envoy import Envoy
-from tiphys.devcluster.proxies.feed import KINDS, MeshFeed
+from tiphys.devcluster.proxies.feed import MeshFeed
+from tiphys.devcluster.proxies.planes import DEFAULT, chosen
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.storage import Store
@@ -35,7 +36,8 @@ class DevCluster:
     A cluster in this process: `async with DevCluster(...) as cluster`.
 
     *definitions* are CustomResourceDefinitions to install first. *api* makes the HTTP server of the store, if there is to be
-    one. *envoy* adds a mesh. Without *pods* there is no kubelet, and pods stay pending.
+    one. *envoy* adds a proxy that acts upon the route objects of *planes* (see proxies/planes.py). Without *pods* there is no
+    kubelet, and pods stay pending.
     """
 
     def __init__(
@@ -45,12 +47,15 @@ class DevCluster:
         store: Store | None = None,
         api: Callable[[Store], ApiServer] | None = None,
         envoy: Envoy | None = None,
+        planes: Sequence[str] = DEFAULT,
         pods: bool = True,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self.store = store or Store()
         install_definitions(self.store, definitions)
         self.envoy = envoy
+        self._planes = tuple(planes)
+        chosen(self._planes)
         self._addresses = LoopbackAddresses()
         self._assembly = assemble(self.store, addresses=self._addresses if pods else None, serve=True)
         self._api = api(self.store) if api is not None else None
@@ -101,8 +106,8 @@ class DevCluster:
             self._broken = asyncio.get_running_loop().create_future()
             if self.envoy is not None:
                 await self.envoy.start()
-                self._feed = MeshFeed(self.engine, self.envoy, self.kinds)
-                self._assembly.served.tell(self._feed, KINDS.__contains__)
+                self._feed = MeshFeed(self.engine, self.envoy, self.kinds, planes=self._planes)
+                self._assembly.served.tell(self._feed, self._feed.reads.__contains__)
                 self._feed.start()
                 self._feed.when_broken(self._break)
                 if self._assembly.kubelet is not None:

@@ -1,25 +1,46 @@
 """Is a VirtualService translated as its documentation says?"""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from devcluster_objects import destination_rule, endpoint, endpoint_slice, route, service, virtual_service
-from tiphys.devcluster.proxies.mesh import MeshConfig, MeshObjects, cluster_name, translate
+from devcluster_objects import Manifest, destination_rule, endpoint, endpoint_slice, route, service, virtual_service
+from tiphys.devcluster.proxies.builder import PODS, SLICES, ProxyConfig, cluster_name
+from tiphys.devcluster.proxies.builder import SERVICES as SERVICE_KIND
 from tiphys.devcluster.proxies.mesh_match import duration
+from tiphys.devcluster.proxies.planes import translate
 
 STABLE = "outbound|80||stable.default.svc.cluster.local"
 CANARY = "outbound|80||canary.default.svc.cluster.local"
 SERVICES = (service("canary"), service("stable"), service("web"))
 
 
+def mesh_config(
+    *,
+    services: Sequence[Manifest] = (),
+    endpoint_slices: Sequence[Manifest] = (),
+    pods: Sequence[Manifest] = (),
+    virtual_services: Sequence[Manifest] = (),
+    destination_rules: Sequence[Manifest] = (),
+) -> ProxyConfig:
+    found = {
+        SERVICE_KIND: services,
+        SLICES: endpoint_slices,
+        PODS: pods,
+        ("networking.istio.io", "virtualservices"): virtual_services,
+        ("networking.istio.io", "destinationrules"): destination_rules,
+    }
+    return translate(["istio"], found)
+
+
 def routes_of(*http: dict[str, Any], host: str = "web.default.svc.cluster.local") -> list[dict[str, Any]]:
-    config = translate(MeshObjects(services=SERVICES, virtual_services=[virtual_service(*http)]))
+    config = mesh_config(services=SERVICES, virtual_services=[virtual_service(*http)])
     found: list[dict[str, Any]] = next(each["routes"] for each in config.virtual_hosts if each["name"] == host)
     return found
 
 
-def addresses(config: MeshConfig, name: str) -> list[str]:
+def addresses(config: ProxyConfig, name: str) -> list[str]:
     localities = config.endpoints[name]["endpoints"]
     return [each["endpoint"]["address"]["socket_address"]["address"] for locality in localities for each in locality["lb_endpoints"]]
 
@@ -151,7 +172,7 @@ def test_redirects_and_direct_answers_need_no_destination() -> None:
 
 
 def test_a_service_answers_to_every_name_of_cluster_dns() -> None:
-    config = translate(MeshObjects(services=[service("web")]))
+    config = mesh_config(services=[service("web")])
 
     (host,) = config.virtual_hosts
     assert host["domains"] == ["web.default.svc.cluster.local", "web.default.svc", "web.default", "web"]
@@ -164,7 +185,7 @@ def test_a_bare_name_belongs_to_the_namespace_default_and_no_domain_is_given_twi
     other = service("web")
     other["metadata"]["namespace"] = "another"
 
-    config = translate(MeshObjects(services=[other, service("web")]))
+    config = mesh_config(services=[other, service("web")])
 
     domains = [domain for each in config.virtual_hosts for domain in each["domains"]]
     assert len(domains) == len(set(domains))
@@ -172,7 +193,7 @@ def test_a_bare_name_belongs_to_the_namespace_default_and_no_domain_is_given_twi
 
 
 def test_hosts_may_be_short_full_or_foreign_names() -> None:
-    found = MeshObjects(
+    config = mesh_config(
         services=SERVICES,
         virtual_services=[
             virtual_service(route(("stable.default.svc.cluster.local", 1)), hosts=("shop.example", "*.shop.example"), name="a"),
@@ -180,7 +201,7 @@ def test_hosts_may_be_short_full_or_foreign_names() -> None:
         ],
     )
 
-    hosts = {each["name"]: each for each in translate(found).virtual_hosts}
+    hosts = {each["name"]: each for each in config.virtual_hosts}
 
     assert hosts["shop.example"]["routes"][0]["route"]["cluster"] == STABLE
     assert hosts["*.shop.example"]["domains"] == ["*.shop.example"]
@@ -198,14 +219,12 @@ def test_subsets_are_the_endpoints_whose_pods_have_the_labels() -> None:
     rule = destination_rule("web", stable={"hash": "one"}, canary={"hash": "two"})
     destinations = [{"destination": {"host": "web", "subset": "canary"}, "weight": 100}]
 
-    config = translate(
-        MeshObjects(
-            services=[service("web")],
-            endpoint_slices=slices,
-            pods=pods,
-            destination_rules=[rule],
-            virtual_services=[virtual_service({"route": destinations})],
-        )
+    config = mesh_config(
+        services=[service("web")],
+        endpoint_slices=slices,
+        pods=pods,
+        destination_rules=[rule],
+        virtual_services=[virtual_service({"route": destinations})],
     )
 
     host = "web.default.svc.cluster.local"
@@ -221,8 +240,8 @@ def test_leaving_pods_get_requests_only_while_nobody_else_is_ready() -> None:
     ended = endpoint("10.0.0.3", ready=False, serving=False, terminating=True)
     name = cluster_name("web.default.svc.cluster.local", port=80, subset="")
 
-    alone = translate(MeshObjects(services=[service("web")], endpoint_slices=[endpoint_slice("web", leaving, ended)]))
-    together = translate(MeshObjects(services=[service("web")], endpoint_slices=[endpoint_slice("web", leaving, endpoint("10.0.0.2"))]))
+    alone = mesh_config(services=[service("web")], endpoint_slices=[endpoint_slice("web", leaving, ended)])
+    together = mesh_config(services=[service("web")], endpoint_slices=[endpoint_slice("web", leaving, endpoint("10.0.0.2"))])
 
     assert addresses(alone, name) == ["10.0.0.1"]
     assert addresses(together, name) == ["10.0.0.2"]
@@ -240,7 +259,7 @@ def test_leaving_pods_get_requests_only_while_nobody_else_is_ready() -> None:
     ],
 )
 def test_what_cannot_be_done_as_written_is_said(http: dict[str, Any], said: str) -> None:
-    config = translate(MeshObjects(services=SERVICES, virtual_services=[virtual_service(http)]))
+    config = mesh_config(services=SERVICES, virtual_services=[virtual_service(http)])
 
     assert any(said in problem for problem in config.problems), config.problems
 
@@ -249,10 +268,10 @@ def test_the_order_of_objects_does_not_matter() -> None:
     slices = [endpoint_slice("stable", endpoint("10.0.0.1"), endpoint("10.0.0.2")), endpoint_slice("canary", endpoint("10.0.0.3"))]
     http = [virtual_service(route(("stable", 1)), name="a"), virtual_service(route(("canary", 1)), name="b", hosts=("canary",))]
 
-    config = translate(MeshObjects(services=SERVICES, endpoint_slices=slices, virtual_services=http))
+    config = mesh_config(services=SERVICES, endpoint_slices=slices, virtual_services=http)
 
-    reverse = MeshObjects(services=SERVICES[::-1], endpoint_slices=slices[::-1], virtual_services=http[::-1])
-    assert translate(reverse) == config
+    reverse = mesh_config(services=SERVICES[::-1], endpoint_slices=slices[::-1], virtual_services=http[::-1])
+    assert reverse == config
 
 
 @pytest.mark.parametrize(("text", "wire"), [("5s", "5s"), ("250ms", "0.25s"), ("1h", "3600s"), ("1m0.5s", "60.5s")])

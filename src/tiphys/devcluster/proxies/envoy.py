@@ -20,7 +20,7 @@ import aiohttp
 
 from tiphys.api.errors import TiphysError
 from tiphys.devcluster.proxies import bootstrap
-from tiphys.devcluster.proxies.mesh import MeshConfig
+from tiphys.devcluster.proxies.builder import ProxyConfig
 from tiphys.devcluster.proxies.supervisor import Child, ChildError
 
 Json = dict[str, Any]
@@ -111,7 +111,7 @@ class Envoy:
             self._folder.cleanup()
         self._child = self._session = self._folder = None
 
-    async def put(self, config: MeshConfig) -> int:
+    async def put(self, config: ProxyConfig) -> int:
         """
         Make *config* the one that Envoy acts upon, and give its number; returns when Envoy has.
 
@@ -201,7 +201,7 @@ class Envoy:
             raise ChildError("envoy is not running")
         return Path(self._folder.name)
 
-    async def _put(self, config: MeshConfig) -> None:
+    async def _put(self, config: ProxyConfig) -> None:
         """Write what is gained, then the routes, then what is lost."""
         root = self._root
         clusters = {each["name"]: self._cluster(each) for each in config.clusters}

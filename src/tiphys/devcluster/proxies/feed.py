@@ -3,22 +3,17 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from tiphys.devcluster.engine import Engine
 from tiphys.devcluster.history import Event
+from tiphys.devcluster.proxies.builder import Found, Kind, ProxyConfig
 from tiphys.devcluster.proxies.envoy import Envoy, EnvoyRejectedError
-from tiphys.devcluster.proxies.mesh import MeshConfig, MeshObjects, translate
+from tiphys.devcluster.proxies.planes import DEFAULT, kinds_of, translate
 from tiphys.devcluster.resources import ResourceType
-from tiphys.devcluster.rules import Manifest
 
-Kind = tuple[str, str]
-_SERVICES, _SLICES, _PODS = ("", "services"), ("discovery.k8s.io", "endpointslices"), ("", "pods")
-_ISTIO = "networking.istio.io"
-_VIRTUAL_SERVICES, _RULES = (_ISTIO, "virtualservices"), (_ISTIO, "destinationrules")
-KINDS = frozenset({_SERVICES, _SLICES, _PODS, _VIRTUAL_SERVICES, _RULES})
 _GATHER = 0.004
 """Seconds that changes are gathered before they are translated together."""
 
@@ -32,16 +27,18 @@ class Applied:
 
 
 class MeshFeed:
-    """Translates the mesh's objects for Envoy whenever one of them changes."""
+    """Translates the objects of the chosen planes for Envoy whenever one of them changes."""
 
-    def __init__(self, engine: Engine, envoy: Envoy, kinds: Mapping[Kind, ResourceType]) -> None:
+    def __init__(self, engine: Engine, envoy: Envoy, kinds: Mapping[Kind, ResourceType], *, planes: Sequence[str] = DEFAULT) -> None:
+        self.planes = tuple(planes)
+        self.reads = kinds_of(planes)
         self.envoy = envoy
         self.problems: tuple[str, ...] = ()
         self.history: deque[Applied] = deque(maxlen=1000)
         self._engine = engine
         self._kinds = kinds
         self._dirty = asyncio.Event()
-        self._config: MeshConfig | None = None
+        self._config: ProxyConfig | None = None
         self._done = asyncio.Condition()
         self._version = 0
         self._busy = False
@@ -129,7 +126,7 @@ class MeshFeed:
 
     async def _once(self) -> None:
         version = self._engine.store.version
-        config = translate(self._objects())
+        config = translate(self.planes, self._objects())
         problems = config.problems
         if config != self._config:
             try:
@@ -141,15 +138,6 @@ class MeshFeed:
         self.problems = problems
         self._version = version
 
-    def _objects(self) -> MeshObjects:
-        return MeshObjects(
-            services=self._all(_SERVICES),
-            endpoint_slices=self._all(_SLICES),
-            pods=self._all(_PODS),
-            virtual_services=self._all(_VIRTUAL_SERVICES),
-            destination_rules=self._all(_RULES),
-        )
-
-    def _all(self, kind: Kind) -> list[Manifest]:
-        resource = self._kinds.get(kind)
-        return [stored.manifest for stored in self._engine.store.scan(resource)] if resource is not None else []
+    def _objects(self) -> Found:
+        resources = {kind: self._kinds[kind] for kind in self.reads if kind in self._kinds}
+        return {kind: [stored.manifest for stored in self._engine.store.scan(resource)] for kind, resource in resources.items()}

@@ -1,0 +1,105 @@
+"""
+What do VirtualServices and DestinationRules ask of Istio's proxies? (pure)
+
+Written from the documentation of these kinds and not from our router: a twin would confirm the router's misunderstandings.
+One listener stands for sidecars and gateways together: requests enter at Envoy's URL, and the Host header, one of a VirtualService's
+`hosts` or the name of a Service (`parcel`, `parcel.shop`, ...), picks what is routed.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tiphys.devcluster.proxies.builder import (
+    PODS,
+    Backends,
+    Cluster,
+    Found,
+    Json,
+    Manifest,
+    Said,
+    by_age,
+    cluster_name,
+    full_host,
+    namespace_of,
+    title,
+)
+from tiphys.devcluster.proxies.mesh_routes import envoy_routes, untranslated
+
+_GROUP = "networking.istio.io"
+_VIRTUAL_SERVICES, _RULES = (_GROUP, "virtualservices"), (_GROUP, "destinationrules")
+KINDS = frozenset({_VIRTUAL_SERVICES, _RULES, PODS})
+_POLICIES = {"ROUND_ROBIN": "ROUND_ROBIN", "RANDOM": "RANDOM", "LEAST_REQUEST": "LEAST_REQUEST", "LEAST_CONN": "LEAST_REQUEST"}
+
+
+def istio_says(found: Found, backends: Backends) -> Said:
+    """Translate VirtualServices, the oldest first where two name one host, and the subsets of DestinationRules."""
+    rules: dict[str, list[Manifest]] = defaultdict(list)
+    for rule in sorted(found.get(_RULES, ()), key=by_age):
+        rules[full_host(str((rule.get("spec") or {}).get("host") or ""), namespace_of(rule))].append(rule)
+    virtual_services = sorted(found.get(_VIRTUAL_SERVICES, ()), key=by_age)
+    return _Translation(backends=backends, rules=rules, virtual_services=virtual_services).said()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Translation:
+    backends: Backends
+    rules: Mapping[str, Sequence[Manifest]]
+    """By full host name."""
+    virtual_services: Sequence[Manifest]
+    problems: list[str] = field(default_factory=list)
+
+    def said(self) -> Said:
+        routes: dict[str, list[Json]] = {}
+        for virtual_service in self.virtual_services:
+            made = list(self._routes(virtual_service))
+            for host in (virtual_service.get("spec") or {}).get("hosts") or []:
+                routes.setdefault(full_host(host, namespace_of(virtual_service)), []).extend(made)
+        return Said(hosts=routes, clusters=tuple(self._clusters()), problems=self.problems)
+
+    def _clusters(self) -> Iterator[Cluster]:
+        for host in self.rules:
+            policy = self._lb_policy(host)
+            for port in self.backends.ports(host):
+                for subset, labels in self._subsets(host):
+                    yield self.backends.subset(host, port, subset=subset, labels=labels, lb_policy=policy)
+
+    def _subsets(self, host: str) -> Iterator[tuple[str, Mapping[str, str]]]:
+        yield "", {}
+        seen = {""}
+        for rule in self.rules.get(host, ()):
+            for subset in (rule.get("spec") or {}).get("subsets") or []:
+                if subset.get("name") and subset["name"] not in seen:
+                    seen.add(subset["name"])
+                    yield subset["name"], subset.get("labels") or {}
+
+    def _lb_policy(self, host: str) -> str:
+        policies = [(rule.get("spec") or {}).get("trafficPolicy") or {} for rule in self.rules.get(host, ())]
+        simple = [(policy.get("loadBalancer") or {}).get("simple") for policy in policies]
+        return next((_POLICIES[each] for each in simple if each in _POLICIES), "ROUND_ROBIN")
+
+    def _routes(self, virtual_service: Manifest) -> Iterator[Json]:
+        namespace, what = namespace_of(virtual_service), title(virtual_service)
+        spec = virtual_service.get("spec") or {}
+        for kind in ("tls", "tcp"):
+            if spec.get(kind):
+                self.problems.append(f"{what}: {kind} routes are not emulated, only http")
+        for index, http in enumerate(spec.get("http") or []):
+            self.problems.extend(f"{what}: http[{index}].{path} is not emulated and has no effect" for path in untranslated(http))
+            try:
+                yield from envoy_routes(http, cluster_of=lambda destination: self._cluster_of(destination, namespace))
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                self.problems.append(f"{what}: http[{index}] is left out: {error}")
+
+    def _cluster_of(self, destination: Mapping[str, Any], namespace: str) -> str:
+        host = full_host(str(destination.get("host") or ""), namespace)
+        subset = str(destination.get("subset") or "")
+        service = self.backends.services.get(host)
+        if service is None:
+            self.problems.append(f"destination {host}: no such Service; requests for it are answered with 503")
+        elif subset and subset not in {known for known, _ in self._subsets(host)}:
+            self.problems.append(f"destination {host}: no DestinationRule has a subset {subset!r}; requests for it are answered with 503")
+        ports = [int(port["port"]) for port in ((service or {}).get("spec") or {}).get("ports") or []]
+        port = int((destination.get("port") or {}).get("number") or 0) or (ports[0] if ports else 0)
+        return cluster_name(host, port=port, subset=subset)
