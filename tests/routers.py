@@ -80,6 +80,15 @@ class Setup:
         return objects
 
 
+PING_PONG: dict[str, Any] = {"canaryService": "", "stableService": "", "pingPong": {"pingService": "web-ping", "pongService": "web-pong"}}
+"""What makes a strategy alternate its Services: pong is stable as long as no status says otherwise."""
+
+
+def alternating(text: str) -> str:
+    """Give route objects of canary and stable for the ping and the pong Service."""
+    return text.replace(STABLE, "web-pong").replace(CANARY, "web-ping")
+
+
 def after(setup: Setup, wish: TrafficIntent, found: Objects) -> Objects:
     """Give the objects after *wish* was written to *found*."""
     rendered = setup.router.render(wish, found)
@@ -424,6 +433,15 @@ def _traefik_setups() -> dict[str, Setup]:
     old = replace(TRAEFIK_SERVICE, group="traefik.containo.us")
     listed = ("spec", "weighted", "services")
     return {
+        "traefik with ping-pong": Setup(
+            product="traefik",
+            router=router_for(traefik_rollout(**PING_PONG)),
+            start={TRAEFIK_SERVICE: traefik_service(alternating(_WEIGHTED))},
+            shows=frozenset({Feature.WEIGHTS, Feature.PING_PONG}),
+            places=((TRAEFIK_SERVICE, (*listed, 1)),),
+            stable="web-pong",
+            canary="web-ping",
+        ),
         "traefik": Setup(
             product="traefik",
             router=router_for(traefik_rollout()),
@@ -667,8 +685,6 @@ def _gateway_setups() -> dict[str, Setup]:
     away, mesh = gateway_ref("HTTPRoute", "entrance", "mesh"), gateway_ref("HTTPRoute", "web-mesh")
     rules = ("spec", "rules")
     plugin = {"httpRoutes": [{"name": "web", "useHeaderRoutes": True}], "tcpRoute": "web", "tlsRoutes": [{"name": "web"}]}
-    ping_pong = {"canaryService": "", "stableService": "", "pingPong": {"pingService": "web-ping", "pongService": "web-pong"}}
-    paired = _MESH_ROUTE.replace("web-stable", "web-pong").replace("web-canary", "web-ping")
     weights = frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS})
     return {
         "gateway http": Setup(
@@ -734,8 +750,8 @@ def _gateway_setups() -> dict[str, Setup]:
         ),
         "gateway with ping-pong": Setup(
             product="gatewayAPI",
-            router=router_for(gateway_rollout({"httpRoutes": [{"name": "web-mesh"}]}, **ping_pong)),
-            start={mesh: gateway_route(paired, ref=mesh)},
+            router=router_for(gateway_rollout({"httpRoutes": [{"name": "web-mesh"}]}, **PING_PONG)),
+            start={mesh: gateway_route(alternating(_MESH_ROUTE), ref=mesh)},
             shows=frozenset({Feature.PING_PONG}),
             places=((mesh, (*rules, 0)),),
             stable="web-pong",
@@ -813,6 +829,16 @@ def _apisix_setups() -> dict[str, Setup]:
     creates = frozenset(replace(APISIX_ROUTE, name=name) for name in MANAGED)
     two_rules = apisix_rollout({"name": "web", "rules": ["pages", "api"]})
     return {
+        "apisix with ping-pong": Setup(
+            product="apisix",
+            router=router_for(apisix_rollout(**PING_PONG)),
+            start={APISIX_ROUTE: apisix_route(alternating(_APISIX))},
+            shows=_ROUTES | {Feature.PING_PONG},
+            places=((APISIX_ROUTE, (*http, 1)),),
+            stable="web-pong",
+            canary="web-ping",
+            creates=creates,
+        ),
         "apisix": Setup(
             product="apisix",
             router=router_for(apisix_rollout()),
@@ -863,9 +889,9 @@ def _smi_setups() -> dict[str, Setup]:
     headers = frozenset({Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX})
     weights = frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS})
 
-    def setup(version: str, shows: frozenset[Feature], maximum: int = 100) -> Setup:
+    def setup(version: str, shows: frozenset[Feature], maximum: int = 100, **fields: Any) -> Setup:  # noqa: ANN401  any JSON value
         routing = {"maxTrafficWeight": maximum} if maximum != 100 else {}
-        subject = smi_rollout({"rootService": "web"}, trafficRouting=routing)
+        subject = smi_rollout({"rootService": "web"}, trafficRouting=routing, **fields)
         return Setup(
             product="smi",
             router=router_for(subject, Settings(smi_version=version)),
@@ -877,6 +903,7 @@ def _smi_setups() -> dict[str, Setup]:
         )
 
     return {
+        "smi with ping-pong": replace(setup("v1alpha4", weights | {Feature.PING_PONG}, **PING_PONG), stable="web-pong", canary="web-ping"),
         "smi v1alpha1": setup("v1alpha1", weights),
         "smi v1alpha2": setup("v1alpha2", weights),
         "smi v1alpha3": setup("v1alpha3", weights | headers),

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from settling.rest import assert_rest
-from settling.world import World, istio, world
+from settling.world import PING_PONG, World, istio, world
 from tiphys.api.rollout import (
     CanaryStrategy,
     HeaderRoutingMatch,
@@ -172,6 +172,54 @@ def test_a_routed_canary_keeps_its_promises_and_comes_to_rest(
     toy.settle()
 
     assert_rest(toy)
+
+
+@FEW
+@given(
+    steps=st.lists(routed_steps, max_size=5).map(tuple),
+    told=story(routed_steps),
+    replicas=st.integers(0, 6),
+    dynamic=st.booleans(),
+    delay=st.sampled_from([None, 0, 20]),
+)
+def test_ping_pong_keeps_its_promises_and_comes_to_rest(
+    steps: tuple[Step, ...], told: list[tuple[Move, int, int, bool]], *, replicas: int, dynamic: bool, delay: int | None
+) -> None:
+    strategy = CanaryStrategy(
+        steps=steps,
+        traffic_routing=istio(managed_routes=MANAGED),
+        ping_pong=PING_PONG,
+        dynamic_stable_scale=dynamic,
+        abort_scale_down_delay_seconds=delay,
+    )
+    toy = world(canary=strategy, replicas=replicas)
+
+    live(toy, told)
+    toy.settle()
+
+    assert_rest(toy)
+
+
+@FEW
+@given(steps=st.lists(routed_steps, max_size=5).map(tuple), told=story(routed_steps), dynamic=st.booleans())
+def test_with_ping_pong_a_new_version_arrives_once_everybody_is_well_again(
+    steps: tuple[Step, ...], told: list[tuple[Move, int, int, bool]], *, dynamic: bool
+) -> None:
+    routing = istio(managed_routes=MANAGED)
+    toy = world(canary=CanaryStrategy(steps=steps, traffic_routing=routing, ping_pong=PING_PONG, dynamic_stable_scale=dynamic))
+
+    live(toy, told)
+    heal(toy)
+    toy.verification = Verification.YES
+    toy.patch_spec(paused=False, replicas=4)
+    toy.new_template("v9")
+    toy.settle()
+    toy.promote_full()
+    toy.settle()
+
+    assert toy.rollout.status.stable_rs == "v9", toy.describe()
+    assert toy.weights == (100, 0)
+    assert {name: pods.wanted for name, pods in toy.pods.items() if pods.wanted} == {"web-v9": 4}
 
 
 @FEW

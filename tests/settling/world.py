@@ -9,7 +9,7 @@ import msgspec
 
 from tiphys.api import names
 from tiphys.api.meta import LabelSelector, ObjectMeta
-from tiphys.api.rollout import CanaryStrategy, IstioRouting, Rollout, RolloutSpec, Strategy, TrafficRouting
+from tiphys.api.rollout import CanaryStrategy, IstioRouting, PingPong, Rollout, RolloutSpec, Strategy, TrafficRouting
 from tiphys.api.workloads import ReplicaSet, ReplicaSetSpec, ReplicaSetStatus, Service, ServiceSpec
 from tiphys.core.actions import (
     Action,
@@ -25,12 +25,14 @@ from tiphys.core.decide import decide
 from tiphys.core.intent import HeaderRoute, MirrorRoute, Role, Routed
 from tiphys.core.invariants import plan_violations
 from tiphys.core.observed import Identity, Observed, RouterPicture, Verification
+from tiphys.core.pairs import backends
 
 FIGURES: Counter[str] = Counter()
 """What the settle tests did in this process: worlds lived, passes decided, answers (actions and statuses) judged."""
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STABLE_SERVICE, CANARY_SERVICE = "web-stable", "web-canary"
+PING_PONG = PingPong(ping_service="web-ping", pong_service="web-pong")
 
 
 @dataclass
@@ -48,7 +50,11 @@ class Pods:
 
 @dataclass
 class World:
-    """A Rollout and all that surrounds it; *sick* hashes never get more ready pods than the number given."""
+    """
+    A Rollout and all that surrounds it; *sick* hashes never get more ready pods than the number given.
+
+    *weights* are those of stable and canary; with ping-pong *shares* are those of the Services, whatever their role.
+    """
 
     rollout: Rollout
     version: str = "v1"
@@ -59,6 +65,7 @@ class World:
     slices: dict[str, dict[str, int]] = field(default_factory=dict)
     weights: tuple[int, int] = (100, 0)
     subsets: tuple[str, str] | None = None
+    shares: dict[str, int] = field(default_factory=dict)
     header_routes: tuple[HeaderRoute, ...] = ()
     mirrors: tuple[MirrorRoute, ...] = ()
     sick: dict[str, int] = field(default_factory=dict)
@@ -164,6 +171,9 @@ class World:
         if lost_after < len(plan.actions) + 1:
             return
         self.rollout = msgspec.structs.replace(self.rollout, status=plan.status)
+        if self.shares:
+            pair = backends(self.canary, plan.status.canary.stable_ping_pong)
+            self.weights = (self.shares[pair.stable], self.shares[pair.canary])
         self.seen_events.extend(event.reason for event in plan.events)
 
     def _carry_out(self, action: Action) -> None:
@@ -184,11 +194,18 @@ class World:
                 metadata = msgspec.structs.replace(metadata, annotations=merged)
                 self.rollout = msgspec.structs.replace(self.rollout, metadata=metadata, spec=spec)
             case SwitchService():
+                self._assert_not_live(action)
                 self.selectors[action.name] = action.pod_hash
                 if action.annotate:
                     self.managed.add(action.name)
             case RouteTraffic():
                 self._route(action)
+
+    def _assert_not_live(self, action: SwitchService) -> None:
+        """A ping-pong Service that gets traffic and has somebody to answer keeps its pods."""
+        held = self.selectors[action.name]
+        live = held and self.shares.get(action.name) and any(self.slices.get(action.name, {}).values())
+        assert not live or held == action.pod_hash, f"{action} while it carries {self.shares}: {self.describe()}"
 
     def _update(self, pods: Pods, action: UpdateReplicaSet) -> None:
         if action.replicas is not None:
@@ -205,6 +222,8 @@ class World:
     def _route(self, action: RouteTraffic) -> None:
         wish = action.wish
         self.weights = (wish.weight(Role.STABLE), wish.weight(Role.CANARY))
+        if self.shares:
+            self.shares = {backend.service: backend.weight for backend in wish.backends}
         self.gained.append((self.weights[1], self.version))
         self.header_routes, self.mirrors = wish.header_routes, wish.mirrors
         if self.subsets is not None:
@@ -249,7 +268,7 @@ class World:
         because = self.last.because if self.last is not None else ()
         return (
             f"{status.phase} step {status.current_step_index} stable {status.stable_rs} current {status.current_pod_hash} sizes {sizes} "
-            f"weights {self.weights} selectors {self.selectors} slices {self.slices} subsets {self.subsets} "
+            f"weights {self.weights} {self.shares} selectors {self.selectors} slices {self.slices} subsets {self.subsets} "
             f"actions {actions} because {because}"
         )
 
@@ -305,7 +324,7 @@ def world(
 ) -> World:
     """Give a world; *settled* has version v1 deployed and at rest."""
     strategy = canary if canary is not None else CanaryStrategy()
-    if services and not strategy.stable_service:
+    if services and not strategy.stable_service and strategy.ping_pong is None:
         strategy = msgspec.structs.replace(strategy, stable_service=STABLE_SERVICE, canary_service=CANARY_SERVICE)
     spec = RolloutSpec(
         replicas=replicas,
@@ -316,8 +335,12 @@ def world(
     rollout = Rollout(metadata=ObjectMeta(name="web", namespace="shop", generation=1), spec=spec)
     made = World(rollout=rollout)
     FIGURES["worlds lived"] += 1
-    if services:
+    if strategy.stable_service:
         made.selectors = {STABLE_SERVICE: "", CANARY_SERVICE: ""}
+    if strategy.ping_pong is not None:
+        ping, pong = strategy.ping_pong.ping_service, strategy.ping_pong.pong_service
+        made.selectors |= {ping: "", pong: ""}
+        made.shares = {ping: 0, pong: 100}
     if subsets:
         made.subsets = ("", "")
     if settled:
@@ -329,4 +352,4 @@ def istio(**fields: object) -> TrafficRouting:
     return msgspec.structs.replace(TrafficRouting(istio=IstioRouting()), **fields)
 
 
-__all__ = ["CANARY_SERVICE", "STABLE_SERVICE", "Pods", "World", "istio", "replace", "world"]
+__all__ = ["CANARY_SERVICE", "PING_PONG", "STABLE_SERVICE", "Pods", "World", "istio", "replace", "world"]

@@ -64,10 +64,9 @@ def _service_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
     if canary.stable_service and canary.stable_service == canary.canary_service:
         yield SpecError(field=f"{FIELD}.stableService", found=canary.stable_service, wanted="must differ from canaryService")
     if ping_pong is not None:
-        if routing is not None and not (routing.alb or routing.istio or routing.gateway_api or routing.plugins):
-            yield SpecError(
-                field=f"{ROUTING}.alb", found="", wanted="pingPong needs one of alb, istio, gatewayAPI or plugins in trafficRouting"
-            )
+        if routing is not None and not any(_ping_pong_routers(routing)):
+            wanted = "pingPong needs one of alb, istio, smi, traefik, apisix, gatewayAPI or plugins in trafficRouting"
+            yield SpecError(field=f"{ROUTING}.alb", found="", wanted=wanted)
         for key, name in (("pingService", ping_pong.ping_service), ("pongService", ping_pong.pong_service)):
             if not name:
                 yield SpecError(field=f"{FIELD}.pingPong.{key}", found="", wanted="must name a Service")
@@ -83,6 +82,10 @@ def _service_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
                 yield SpecError(field=f"{FIELD}.{key}", found="", wanted=wanted)
 
 
+def _ping_pong_routers(routing: TrafficRouting) -> tuple[object, ...]:
+    return (routing.alb, routing.istio, routing.smi, routing.traefik, routing.apisix, routing.gateway_api, routing.plugins)
+
+
 def _routers_with_services(canary: CanaryStrategy) -> list[str]:
     """Give the routers of *canary* that cannot do without its two Services."""
     routing = canary.traffic_routing
@@ -90,12 +93,12 @@ def _routers_with_services(canary: CanaryStrategy) -> list[str]:
         return []
     paired = canary.ping_pong is not None
     needs = {
-        "smi": routing.smi is not None,
-        "apisix": routing.apisix is not None,
+        "smi": routing.smi is not None and not paired,
+        "apisix": routing.apisix is not None and not paired,
         "ambassador": routing.ambassador is not None,
         "nginx": routing.nginx is not None,
         "appMesh": routing.app_mesh is not None,
-        "traefik": routing.traefik is not None,
+        "traefik": routing.traefik is not None and not paired,
         "alb": routing.alb is not None and not paired,
         "istio": routing.istio is not None and routing.istio.destination_rule is None and not paired,
     }

@@ -25,24 +25,24 @@ class Named:
 @dataclass(slots=True)
 class Naming:
     """
-    Answers what a Rollout names, and remembers it per generation of the spec.
+    Answers what a Rollout names, and remembers it per generation of the spec (and which of the ping-pong Services is stable).
 
     *routers_of* makes the routers of a Rollout (`tiphys.traffic.table`).
     """
 
     routers_of: Callable[[Rollout], Sequence[Router]]
-    _known: dict[str, tuple[int, Named]] = field(default_factory=dict)
+    _known: dict[str, tuple[int, str, Named]] = field(default_factory=dict)
 
     def of(self, rollout: Rollout) -> Named:
         """Give what *rollout* names."""
-        uid, generation = rollout.metadata.uid, rollout.metadata.generation
+        uid, generation, stable = rollout.metadata.uid, rollout.metadata.generation, rollout.status.canary.stable_ping_pong
         known = self._known.get(uid)
-        if known is not None and generation and known[0] == generation:
-            return known[1]
+        if known is not None and generation and known[:2] == (generation, stable):
+            return known[2]
         routers = tuple(self.routers_of(rollout))
         refs = tuple(dict.fromkeys(ref for router in routers for ref in router.reads()))
         named = Named(services=services_of(rollout), routers=routers, refs=refs)
-        self._known[uid] = (generation, named)
+        self._known[uid] = (generation, stable, named)
         return named
 
     def or_nothing(self, rollout: Rollout) -> Named | None:

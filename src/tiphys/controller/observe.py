@@ -54,6 +54,7 @@ class _Routes:
     """What the routers said of objects at these versions."""
 
     generation: int
+    roles: str
     versions: tuple[tuple[Ref, str], ...]
     picture: RouterPicture | None
     problems: tuple[SpecError, ...]
@@ -159,16 +160,16 @@ class Eye:
     ) -> tuple[RouterPicture | None, tuple[SpecError, ...]]:
         if not named.routers:
             return None, unsupported(rollout)
-        generation = rollout.metadata.generation
+        generation, roles = rollout.metadata.generation, rollout.status.canary.stable_ping_pong
         versions = tuple((ref, identity(manifest).version) for ref, manifest in found.items())
         known = memory.routes
-        if known is None or not generation or (known.generation, known.versions) != (generation, versions):
+        if known is None or not generation or (known.generation, known.roles, known.versions) != (generation, roles, versions):
             problems = [problem for router in named.routers for problem in router.problems(found)]
             problems += unsupported(rollout, named.routers)
             told = reported_by_all(named.routers, found)
             routed = combine([router.routed(found) for router in named.routers])
             picture = RouterPicture(routed=routed, verified=told.verified, detail=told.detail)
-            known = memory.routes = _Routes(generation, versions, picture, tuple(problems))
+            known = memory.routes = _Routes(generation, roles, versions, picture, tuple(problems))
         return known.picture, known.problems
 
 

@@ -14,6 +14,7 @@ from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, Because, CreateReplicaSet, Event, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
 from tiphys.core.intent import Role, TrafficIntent
 from tiphys.core.observed import Observed, Verification
+from tiphys.core.pairs import alternates, exchanged
 from tiphys.core.progress import Progress, progress
 from tiphys.core.report import Facts, Report, report, timed_out
 from tiphys.core.restart import restart_pods
@@ -111,12 +112,14 @@ def _ordered(now: Situation, create: CreateReplicaSet | None, routing: Routing, 
     """
     Put pods first, then selectors, then routes, then what may shrink: each leaves the cluster serving if the next one fails.
 
+    With ping-pong the selectors come first: the canary's may name pods that do not exist yet, so that each is known from its start.
     The revision is noted before its ReplicaSet is created, so that the events come in the documented order (lifecycle 10.1).
     """
     note = note_revision(now.seen, now.revisions)
     growing = [action for action in resizing if action.replicas is not None and action.replicas > action.before]
     rest = [action for action in resizing if action not in growing]
-    ordered = (note, create, *growing, *routing.moves, routing.write, *rest, *forget_old(now.seen, now.revisions))
+    early, late = (routing.moves, ()) if alternates(now.canary) else ((), routing.moves)
+    ordered = (note, create, *early, *growing, *late, routing.write, *rest, *forget_old(now.seen, now.revisions))
     return tuple(action for action in ordered if action is not None)
 
 
@@ -178,7 +181,7 @@ def _draft(now: Situation, step: Progress, routing: Routing, *, restarted_at: da
         alb=stored.alb,
         albs=stored.albs,
         available_replicas=sum(rs.status.available_replicas for rs in everything),
-        canary=_canary_status(now, stored.canary, routing),
+        canary=_exchanged(now, step, _canary_status(now, stored.canary, routing)),
         collision_count=stored.collision_count,
         controller_pause=step.controller_pause,
         current_pod_hash=revisions.pod_hash,
@@ -206,6 +209,13 @@ def _index(now: Situation, step: Progress) -> int | None:
     if now.position.aborted:
         return 0
     return len(now.position.steps) if now.position.promoted or step.promoted else step.index
+
+
+def _exchanged(now: Situation, step: Progress, status: CanaryStatus) -> CanaryStatus:
+    """Let the ping-pong Services change places in the same write that makes the new version stable."""
+    if not step.promoted or now.canary.ping_pong is None:
+        return status
+    return msgspec.structs.replace(status, stable_ping_pong=exchanged(status.stable_ping_pong))
 
 
 def _canary_status(now: Situation, stored: CanaryStatus, routing: Routing) -> CanaryStatus:

@@ -17,6 +17,7 @@ from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, CreateReplicaSet, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
 from tiphys.core.intent import HeaderRoute, MirrorRoute, Role, TrafficIntent
 from tiphys.core.observed import Observed
+from tiphys.core.pairs import alternates
 from tiphys.core.position import scale_in_force, stepped_weight
 from tiphys.core.revisions import find_revisions, hash_of, inside_window
 from tiphys.core.routed_counts import canary_pods
@@ -48,7 +49,7 @@ def plan_violations(seen: Observed, plan: Plan) -> tuple[str, ...]:
     if canary is None:
         return ()
     found = [broken for action in plan.actions if (broken := violated(seen, plan, action)) is not None]
-    for check in (_promotes_too_early, _skips_steps):
+    for check in (_promotes_too_early, _exchanges_roles_alone, _skips_steps):
         broken = check(seen, canary, plan)
         if broken is not None:
             found.append(broken)
@@ -164,7 +165,8 @@ def _exchanges_pods_under_weight(seen: Observed, canary: CanaryStrategy, plan: P
         if target is None:
             continue
         given = slot.carries if wish is None else wish.weight(slot.role)
-        if _may_change(seen, slots, slot, target, given=given):
+        early = alternates(canary) and slot.role is Role.CANARY
+        if _may_change(seen, slots, slot, target, given=given, early=early):
             continue
         return f"S4: the pods behind {slot.role} would change from {slot.holds} to {target} at weight {slot.carries} (then {given})"
     return None
@@ -181,13 +183,16 @@ def _exchanged_for(slot: Slot, action: Action) -> str | None:
     return target if target and target != slot.holds else None
 
 
-def _may_change(seen: Observed, slots: Slots, slot: Slot, target: str, *, given: int) -> bool:
+def _may_change(seen: Observed, slots: Slots, slot: Slot, target: str, *, given: int, early: bool) -> bool:
+    """Judge one exchange; *early* is that of a ping-pong Service, which may name a version before it has pods (traffic-routing 2.4)."""
     replica_set = next((rs for rs in seen.replica_sets if hash_of(rs) == target), None)
-    if replica_set is None or replica_set.status.available_replicas < 1:
+    if replica_set is None or (replica_set.status.available_replicas < 1 and not early):
         return False
     routes = slot.role is Role.CANARY and bool(slots.routed.header_routes or slots.routed.mirrors)
     if slots.confirmed and slot.carries == 0 and given == 0 and not routes:
         return True
+    if replica_set.status.available_replicas < 1:
+        return False
     if not slot.holds:
         return 0 < replica_set.spec.replicas <= replica_set.status.available_replicas
     return not anybody_behind(seen, slot)
@@ -268,6 +273,15 @@ def _promotes_too_early(seen: Observed, canary: CanaryStrategy, plan: Plan) -> s
         return None
     whole = slots is not None and slots.confirmed and slots.canary.carries == max_traffic_weight(canary) and slots.canary.holds == after
     return None if whole else f"S4: {after} would become stable before it carries everything"
+
+
+def _exchanges_roles_alone(seen: Observed, canary: CanaryStrategy, plan: Plan) -> str | None:
+    """S4: the ping-pong Services exchange their roles exactly when another version becomes stable."""
+    before, after = seen.rollout.status, plan.status
+    exchange = before.canary.stable_ping_pong != after.canary.stable_ping_pong
+    if exchange == (canary.ping_pong is not None and before.stable_rs != after.stable_rs):
+        return None
+    return f"S4: stablePingPong would become {after.canary.stable_ping_pong!r} while {after.stable_rs} is stable after {before.stable_rs}"
 
 
 def _skips_steps(seen: Observed, canary: CanaryStrategy, plan: Plan) -> str | None:

@@ -1,14 +1,19 @@
 """Which hash should each Service (and subset) select?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tiphys.api import values, words
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Event, SwitchService
 from tiphys.core.intent import Role
+from tiphys.core.pairs import alternates, ping_pong_pair
 from tiphys.core.revisions import hash_of
 from tiphys.core.situation import Situation, available
 from tiphys.core.slots import Slot, Slots, anybody_behind, find_service, is_managed, selects
+
+Target = tuple[str, ReplicaSet | None]
+"""A Service's name and the ReplicaSet that belongs behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,7 @@ def exchange_pods(now: Situation, slots: Slots, *, weight: int) -> Exchange:
         move = _move(now, slot.service, selected) if target is not None and selected == hash_of(target) else None
         if move is not None:
             moves.append(move)
-    return Exchange(stable=held[0], canary=held[1], moves=tuple(moves))
+    return Exchange(stable=held[0], canary=held[1], moves=(*moves, *_point_beside(now)))
 
 
 def stable_target(now: Situation) -> ReplicaSet | None:
@@ -44,7 +49,13 @@ def stable_target(now: Situation) -> ReplicaSet | None:
 
 
 def canary_target(now: Situation) -> ReplicaSet | None:
-    """Name the ReplicaSet that belongs behind the canary backend: while aborted the stable one (traffic-routing 2.3)."""
+    """
+    Name the ReplicaSet that belongs behind the canary backend: while aborted the stable one (traffic-routing 2.3).
+
+    With ping-pong only a version on its way is ever put there: its Service keeps it, as the stable one or as the one that retires (2.4).
+    """
+    if alternates(now.canary) and (now.position.promoted or now.position.aborted):
+        return None
     return now.revisions.stable if now.position.aborted else now.revisions.new
 
 
@@ -55,7 +66,11 @@ def _next(now: Situation, slots: Slots, slot: Slot, target: ReplicaSet | None, *
 
 
 def _may_exchange(now: Situation, slots: Slots, slot: Slot, target: ReplicaSet, *, given: int) -> bool:
-    if slot.holds is None or available(target) < 1:
+    if slot.holds is None:
+        return False
+    if slot.role is Role.CANARY and given == 0 and slots.drained(slot) and alternates(now.canary):
+        return True  # before it has any pod: so a load balancer that gates readiness knows each of them from its start (2.4)
+    if available(target) < 1:
         return False
     if (not slot.holds or not slot.managed) and not fully_available(target):
         return False
@@ -73,8 +88,27 @@ def fully_available(replica_set: ReplicaSet) -> bool:
 
 def point_services(now: Situation) -> tuple[SwitchService, ...]:
     """Point the Services of a canary that no router steers (lifecycle 4; S4 cut-over by selector)."""
+    return _point(now, (*_named_targets(now), _ping_pong_target(now)))
+
+
+def _point_beside(now: Situation) -> tuple[SwitchService, ...]:
+    """Point the Services that follow the versions beside the routers' backends (traffic-routing 2.4)."""
+    return _point(now, _named_targets(now) if alternates(now.canary) else (_ping_pong_target(now),))
+
+
+def _named_targets(now: Situation) -> tuple[Target, ...]:
     stable, canary = _unblocked(now)
-    targets = ((now.canary.stable_service, stable), (now.canary.canary_service, canary))
+    return ((now.canary.stable_service, stable), (now.canary.canary_service, canary))
+
+
+def _ping_pong_target(now: Situation) -> Target:
+    """Give the ping-pong Service that a version on its way gets; the other one is never pointed anew."""
+    pair = ping_pong_pair(now.canary, now.seen.rollout.status.canary.stable_ping_pong)
+    return pair.canary, now.revisions.new if now.forward or now.position.fresh else None
+
+
+def _point(now: Situation, targets: Sequence[Target]) -> tuple[SwitchService, ...]:
+    """Point each Service whose new pods can serve."""
     moves: list[SwitchService] = []
     for service, target in targets:
         found = find_service(now.seen, service)
@@ -99,7 +133,8 @@ def _unblocked(now: Situation) -> tuple[ReplicaSet | None, ReplicaSet | None]:
     Where `maxSurge` leaves no room: the stable Service moves to a version that has every other pod already, and the canary Service
     leaves an abandoned version for the stable one.
     """
-    stable, canary = stable_target(now), canary_target(now)
+    stable = stable_target(now)
+    canary = now.revisions.stable if now.position.aborted else now.revisions.new
     new, old = now.revisions.new, now.revisions.stable
     room = now.replicas + values.max_surge(now.canary, now.replicas) - sum(rs.spec.replicas for rs in now.revisions.all)
     if now.routed or not now.forward or new is None or old is None or room > 0:

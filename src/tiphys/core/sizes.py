@@ -9,6 +9,7 @@ from tiphys.core.actions import Because, Why
 from tiphys.core.counts import OldSize, Size, next_counts, other_sizes
 from tiphys.core.dynamic import is_dynamic, stable_size
 from tiphys.core.observed import Verification
+from tiphys.core.pairs import alternates, ping_pong_pair
 from tiphys.core.revisions import hash_of
 from tiphys.core.routed_counts import canary_pods, floor_ha
 from tiphys.core.situation import Situation, asked_weight, available, canary_size, explicit_scale
@@ -134,7 +135,10 @@ def _delayed(now: Situation, rs: ReplicaSet, slots: Slots | None, *, limit_left:
     if size == 0:
         return Sizing(name=name, pods=0)
     referenced = _referenced(now, rs, slots)
-    if referenced and slots is not None and slots.canary.holds == hash_of(rs) and slots.drained(slots.canary):
+    drained = slots is not None and slots.canary.holds == hash_of(rs) and slots.drained(slots.canary)
+    if drained and not referenced:
+        return _by_deadline(now, rs, slots, _delay(now))
+    if referenced and drained:
         # An abandoned canary: it carried traffic, so it gets its delay while the Service still names it (12.2 #4534).
         if names.SCALE_DOWN_DEADLINE not in rs.metadata.annotations:
             return replace(_by_deadline(now, rs, slots, _delay(now)), pods=size)
@@ -153,15 +157,30 @@ def _delay(now: Situation) -> int:
 
 
 def _referenced(now: Situation, rs: ReplicaSet, slots: Slots | None) -> str:
-    """Name what still points at *rs*: a Service, or a subset; empty if nothing does (lifecycle 5.7)."""
+    """Name what still points at *rs*: a Service, or a subset; empty if nothing does (lifecycle 5.7, traffic-routing 1.13)."""
     pod_hash = hash_of(rs)
-    for service in (now.canary.stable_service, now.canary.canary_service):
+    for service in _keepers(now, slots):
         found = find_service(now.seen, service)
         if found is not None and selects(found) == pod_hash:
             return f"Service {service}"
     if slots is not None and pod_hash in {slots.routed.stable_hash, slots.routed.canary_hash}:
         return "a subset"
     return ""
+
+
+def _keepers(now: Situation, slots: Slots | None) -> tuple[str, ...]:
+    """
+    Name the Services whose pods may not go.
+
+    The ping-pong Service that retires keeps its old hash, so it counts only while it may still get traffic, or may get a version on its
+    way; after that its pods have their delay.
+    """
+    named = (now.canary.stable_service, now.canary.canary_service)
+    if now.canary.ping_pong is None:
+        return named
+    pair = ping_pong_pair(now.canary, now.seen.rollout.status.canary.stable_ping_pong)
+    retired = slots.drained(slots.canary) if slots is not None and alternates(now.canary) else not now.forward
+    return (*named, pair.stable, *(() if retired else (pair.canary,)))
 
 
 def _size_basic(now: Situation) -> tuple[Sizing, ...]:

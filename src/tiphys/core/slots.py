@@ -7,6 +7,7 @@ from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.workloads import ReplicaSet, Service
 from tiphys.core.intent import Role, Routed
 from tiphys.core.observed import Observed, Verification
+from tiphys.core.pairs import backends
 from tiphys.core.revisions import hash_of
 
 
@@ -47,10 +48,10 @@ def find_slots(seen: Observed, canary: CanaryStrategy) -> Slots | None:
     if seen.router is None or seen.router.routed is None:
         return None
     routed = seen.router.routed
-    stable, wanted = canary.stable_service, canary.canary_service
+    pair = backends(canary, seen.rollout.status.canary.stable_ping_pong)
     return Slots(
-        stable=_slot(seen, Role.STABLE, stable, routed.stable, routed.stable_hash),
-        canary=_slot(seen, Role.CANARY, wanted, routed.canary, routed.canary_hash),
+        stable=_slot(seen, Role.STABLE, pair.stable, routed.stable, routed.stable_hash),
+        canary=_slot(seen, Role.CANARY, pair.canary, routed.canary, routed.canary_hash),
         routed=routed,
         confirmed=routed.uniform and seen.router.verified is not Verification.NOT_YET,
     )

@@ -11,6 +11,7 @@ from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES, ROUTED_EXPERIMENTS
 from tiphys.api.rollout import CanaryStrategy, Rollout
 from tiphys.core.intent import Feature, HeaderRoute, MirrorRoute, Routed, TrafficIntent
 from tiphys.core.observed import Verification
+from tiphys.core.pairs import backends
 from tiphys.traffic.apisix_rules import Source, rule_name, rules
 from tiphys.traffic.manifests import annotations, entries, mapping, with_annotation
 from tiphys.traffic.named_members import (
@@ -31,7 +32,15 @@ from tiphys.traffic.together import combine
 
 GROUP: Final = "apisix.apache.org"
 SUPPORTS: Final = frozenset(
-    {Feature.WEIGHTS, Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX, Feature.MIRROR, Feature.EXPERIMENTS}
+    {
+        Feature.WEIGHTS,
+        Feature.HEADER_EXACT,
+        Feature.HEADER_PREFIX,
+        Feature.HEADER_REGEX,
+        Feature.MIRROR,
+        Feature.EXPERIMENTS,
+        Feature.PING_PONG,
+    }
 )
 
 _FIELD: Final = "spec.strategy.canary.trafficRouting.apisix.route"
@@ -333,13 +342,14 @@ def apisix_router(rollout: Rollout, settings: Settings) -> ApisixRouter:  # noqa
     given = routing.apisix.route
     name = "" if given is None else given.name
     managed = tuple(dict.fromkeys(route.name for route in routing.managed_routes))
+    pair = backends(canary, rollout.status.canary.stable_ping_pong)
     return ApisixRouter(
         owner=owner_of(rollout),
         namespace=rollout.metadata.namespace,
         route=name,
         rules=tuple(dict.fromkeys(given.rules if given is not None and given.rules else (name,))),
-        canary=canary.canary_service,
-        stable=canary.stable_service,
+        canary=pair.canary,
+        stable=pair.stable,
         managed=managed,
         maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,
         ports=container_ports(rollout),

@@ -9,6 +9,7 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, Step
 from tiphys.core.intent import Feature, Role, Routed, TrafficIntent
 from tiphys.core.observed import Verification
+from tiphys.core.pairs import backends
 from tiphys.core.wish import fold_routes
 from tiphys.traffic.gateway_route import Managed, Route, Services, managed_rules, said, take_apart, warnings, written
 from tiphys.traffic.gateway_spec import Target, canary_problems, targets_of
@@ -180,26 +181,18 @@ def gateway_router(rollout: Rollout, settings: Settings) -> GatewayRouter:  # no
     routing = canary.traffic_routing
     if routing is None:
         raise ValueError("a Rollout without trafficRouting has no Gateway API router")
-    canary_service, stable_service = _services_of(canary, rollout.status.canary.stable_ping_pong)
+    pair = backends(canary, rollout.status.canary.stable_ping_pong)
     targets, malformed = targets_of(routing, rollout.metadata.namespace)
     return GatewayRouter(
         namespace=rollout.metadata.namespace,
-        canary=canary_service,
-        stable=stable_service,
+        canary=pair.canary,
+        stable=pair.stable,
         targets=targets,
         steps=canary.steps,
         managed=tuple(dict.fromkeys(route.name for route in routing.managed_routes)),
         maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,
         malformed=(*malformed, *canary_problems(canary, targets)),
     )
-
-
-def _services_of(canary: CanaryStrategy, stable_ping_pong: str) -> tuple[str, str]:
-    """Give the Services of canary and stable; ping-pong counts only where neither is named (traffic-routing reference 2.4)."""
-    if canary.ping_pong is None or canary.canary_service or canary.stable_service:
-        return canary.canary_service, canary.stable_service
-    ping, pong = canary.ping_pong.ping_service, canary.ping_pong.pong_service
-    return (pong, ping) if stable_ping_pong == "ping" else (ping, pong)
 
 
 def _about(target: Target, error: SpecError) -> SpecError:

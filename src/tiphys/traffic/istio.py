@@ -10,6 +10,7 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, IstioDestinationRule, IstioRouting, IstioVirtualService, Rollout
 from tiphys.core.intent import Feature, Role, Routed, TrafficIntent
 from tiphys.core.observed import Verification
+from tiphys.core.pairs import alternates, backends
 from tiphys.traffic import istio_rules
 from tiphys.traffic.istio_hosts import Sides, recorded_experiments
 from tiphys.traffic.istio_services import VirtualService, said, take_apart, warnings, written
@@ -240,21 +241,28 @@ def istio_router(rollout: Rollout, settings: Settings) -> IstioRouter:
     if routing is None or routing.istio is None:
         raise ValueError("a Rollout without an istio block has no Istio router")
     istio = routing.istio
-    canary_service, stable_service = _services(canary, rollout.status.canary.stable_ping_pong)
+    pair = backends(canary, rollout.status.canary.stable_ping_pong)
     targets = _targets(istio, rollout.metadata.namespace)
     return IstioRouter(
         rollout=rollout.metadata.name,
         namespace=rollout.metadata.namespace,
-        canary=canary_service,
-        stable=stable_service,
+        canary=pair.canary,
+        stable=pair.stable,
         targets=tuple(dict.fromkeys(targets)),
         rule=istio.destination_rule,
         managed=tuple(dict.fromkeys(route.name for route in routing.managed_routes)),
         maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,
         needs_http=any(step.set_header_route or step.set_mirror_route for step in canary.steps),
         inherit=settings.istio_inherit,
-        malformed=(*_malformed(istio, targets), *_shared_names(canary)),
+        malformed=(*_malformed(istio, targets), *_shared_names(canary), *_two_ways(istio, canary)),
     )
+
+
+def _two_ways(istio: IstioRouting, canary: CanaryStrategy) -> Iterator[SpecError]:
+    """Refuse to tell versions apart by alternating Services and by subsets at once: promotion moves pods in the one, names in the other."""
+    if istio.destination_rule is not None and alternates(canary):
+        wanted = "must be left out beside pingPong: either Services or subsets tell the versions apart"
+        yield SpecError(field=f"{_FIELD}.destinationRule", found=istio.destination_rule.name, wanted=wanted)
 
 
 def place(name: str, namespace: str) -> Ref:
@@ -265,14 +273,6 @@ def place(name: str, namespace: str) -> Ref:
     """
     own, dot, where = name.removesuffix(".cluster.local").rpartition(".")
     return Ref(group=GROUP, kind="VirtualService", namespace=where if dot else namespace, name=own if dot else where)
-
-
-def _services(canary: CanaryStrategy, stable_ping_pong: str) -> tuple[str, str]:
-    """Give the Services of canary and stable; ping-pong counts only where neither is named (traffic-routing reference 2.4)."""
-    if canary.ping_pong is None or canary.canary_service or canary.stable_service:
-        return canary.canary_service, canary.stable_service
-    ping, pong = canary.ping_pong.ping_service, canary.ping_pong.pong_service
-    return (pong, ping) if stable_ping_pong == "ping" else (ping, pong)
 
 
 def _targets(istio: IstioRouting, namespace: str) -> list[Target]:

@@ -91,13 +91,10 @@ def experiments_of(manifest: Manifest, wish: TrafficIntent | None) -> frozenset[
 
 
 def services_by_role(wish: TrafficIntent | None, *, canary: str, stable: str) -> tuple[str, str]:
-    """Give the Services of canary and stable as *wish* has them, else as given."""
-    for backend in () if wish is None else wish.backends:
-        if backend.role is Role.CANARY:
-            canary = backend.service or canary
-        elif backend.role is Role.STABLE:
-            stable = backend.service or stable
-    return canary, stable
+    """Give the Services of canary and stable as *wish* has them, else as given; roles that *wish* exchanges are exchanged for both."""
+    wished = {} if wish is None else {backend.role: backend.service for backend in wish.backends if backend.service}
+    now_stable = wished.get(Role.STABLE) or stable
+    return wished.get(Role.CANARY) or (stable if now_stable == canary else canary), now_stable
 
 
 def weighs_experiments(canary: CanaryStrategy) -> bool:

@@ -12,6 +12,7 @@ from tiphys.api.names import HEADER_ROUTES
 from tiphys.api.rollout import CanaryStrategy, Rollout, SmiRouting
 from tiphys.core.intent import Backend, Feature, HeaderRoute, MatchKind, Role, Routed, TextMatch, TrafficIntent
 from tiphys.core.observed import Verification
+from tiphys.core.pairs import alternates, backends
 from tiphys.traffic.manifests import annotations, mapping, with_annotation
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.route_steps import read_back, written_down
@@ -26,6 +27,7 @@ SUPPORTS: Final = frozenset(
         Feature.HEADER_PREFIX,
         Feature.HEADER_REGEX,
         Feature.EXPERIMENTS,
+        Feature.PING_PONG,
         Feature.MAX_WEIGHT,
     }
 )
@@ -195,6 +197,8 @@ class SmiRouter:
         """Give the TrafficSplit at *ref*; the first version has its weights as quantities."""
         present = self._claim(ref, found)
         quantities = str(present.get("apiVersion", "")).endswith("/v1alpha1")
+        listed = list(_weights(present))  # in this order, so that Services that exchange their roles change nothing here
+        weights = dict(sorted(weights.items(), key=lambda item: listed.index(item[0]) if item[0] in listed else len(listed)))
         spec = {
             "service": self.root,
             "backends": [{"service": name, "weight": str(weight) if quantities else weight} for name, weight in weights.items()],
@@ -242,12 +246,13 @@ def smi_router(rollout: Rollout, settings: Settings) -> SmiRouter:
     routing = canary.traffic_routing
     if routing is None or routing.smi is None:
         raise ValueError("a Rollout without an smi block has no SMI router")
+    pair = backends(canary, rollout.status.canary.stable_ping_pong)
     return SmiRouter(
         owner=owner_of(rollout),
         namespace=rollout.metadata.namespace,
-        canary=canary.canary_service,
-        stable=canary.stable_service,
-        root=routing.smi.root_service or canary.stable_service,
+        canary=pair.canary,
+        stable=pair.stable,
+        root=routing.smi.root_service or pair.stable,
         split=routing.smi.traffic_split_name or rollout.metadata.name,
         version=settings.smi_version,
         maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,
@@ -259,7 +264,12 @@ def _malformed(smi: SmiRouting, canary: CanaryStrategy, settings: Settings) -> I
     if settings.smi_version not in SMI_VERSIONS:
         wanted = f"the controller must be started with one of {', '.join(SMI_VERSIONS)} as version of TrafficSplits"
         yield SpecError(field=_FIELD, found=settings.smi_version, wanted=wanted)
-    if smi.root_service and smi.root_service == canary.canary_service:
+    if canary.ping_pong is not None and alternates(canary):
+        pair = (canary.ping_pong.ping_service, canary.ping_pong.pong_service)
+        if smi.root_service in {"", *pair}:
+            wanted = "must be a third Service, which pingPong does not name: requests to the root Service are the ones that are split"
+            yield SpecError(field=f"{_FIELD}.rootService", found=smi.root_service or None, wanted=wanted)
+    elif smi.root_service and smi.root_service == canary.canary_service:
         wanted = "must not be the canary Service: requests to the root Service are the ones that are split"
         yield SpecError(field=f"{_FIELD}.rootService", found=smi.root_service, wanted=wanted)
 

@@ -7,6 +7,7 @@ from typing import Final
 from tiphys.api.errors import SpecError
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
+from tiphys.core.pairs import alternates
 from tiphys.traffic import ambassador, apisix, gateway, gateway_spec, istio, nginx, smi, traefik
 from tiphys.traffic.router import Router
 from tiphys.traffic.settings import Settings
@@ -107,7 +108,7 @@ def needed(rollout: Rollout) -> Iterator[Need]:
     canary = rollout.spec.strategy.canary
     if canary is None or canary.traffic_routing is None:
         return
-    if canary.ping_pong is not None:
+    if alternates(canary):
         yield _need("spec.strategy.pingPong", "pingPong", Feature.PING_PONG)
     elif not canary.canary_service and not canary.stable_service:
         yield _need("spec.strategy.stableService", None, Feature.SUBSETS)

@@ -11,6 +11,7 @@ from tiphys.api.names import ROUTED_EXPERIMENTS
 from tiphys.api.rollout import CanaryStrategy, Rollout
 from tiphys.core.intent import Feature, Routed, TrafficIntent
 from tiphys.core.observed import Verification
+from tiphys.core.pairs import backends
 from tiphys.traffic.manifests import mapping, with_annotation
 from tiphys.traffic.named_members import (
     Names,
@@ -25,7 +26,7 @@ from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.shares import Parted, overflow_warning, shares, weighted, wished_experiments
 
-SUPPORTS: Final = frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS, Feature.MAX_WEIGHT})
+SUPPORTS: Final = frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS, Feature.PING_PONG, Feature.MAX_WEIGHT})
 
 _FIELD: Final = "spec.strategy.canary.trafficRouting.traefik.weightedTraefikServiceName"
 _LIST: Final = "spec.weighted.services"
@@ -162,12 +163,13 @@ def traefik_router(rollout: Rollout, settings: Settings) -> TraefikRouter:
     routing = canary.traffic_routing
     if routing is None or routing.traefik is None:
         raise ValueError("a Rollout without a traefik block has no Traefik router")
+    pair = backends(canary, rollout.status.canary.stable_ping_pong)
     return TraefikRouter(
         group=settings.traefik_group,
         namespace=rollout.metadata.namespace,
         service=routing.traefik.weighted_traefik_service_name,
-        canary=canary.canary_service,
-        stable=canary.stable_service,
+        canary=pair.canary,
+        stable=pair.stable,
         maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,
         ports=container_ports(rollout),
         experiments=weighs_experiments(canary),

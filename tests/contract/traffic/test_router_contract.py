@@ -257,7 +257,10 @@ _ASKING: Mapping[Feature, tuple[Manifest, str]] = {
         {"steps": [{"experiment": {"templates": [{"name": "a", "specRef": "canary"}, {"name": "b", "specRef": "canary", "weight": 5}]}}]},
         "spec.strategy.steps[0].experiment.templates[1].weight",
     ),
-    Feature.PING_PONG: ({"pingPong": {"pingService": "ping", "pongService": "pong"}}, "spec.strategy.pingPong"),
+    Feature.PING_PONG: (
+        {"pingPong": {"pingService": "ping", "pongService": "pong"}, "canaryService": "", "stableService": ""},
+        "spec.strategy.pingPong",
+    ),
     Feature.MAX_WEIGHT: ({"trafficRouting": {"maxTrafficWeight": 1000}}, "spec.strategy.trafficRouting.maxTrafficWeight"),
     Feature.SUBSETS: ({"canaryService": "", "stableService": ""}, "spec.strategy.stableService"),
 }

@@ -130,9 +130,9 @@ def test_a_good_spec_has_no_problems(there: Rollout) -> None:
             'spec.strategy.stableService: Invalid value: "a": must differ from canaryService',
         ),
         (
-            canary(pingPong={"pingService": "a", "pongService": "b"}, trafficRouting={"smi": {}}, **SERVICES),
+            canary(pingPong={"pingService": "a", "pongService": "b"}, trafficRouting={"appMesh": {}}, **SERVICES),
             'spec.strategy.trafficRouting.alb: Invalid value: "": '
-            "pingPong needs one of alb, istio, gatewayAPI or plugins in trafficRouting",
+            "pingPong needs one of alb, istio, smi, traefik, apisix, gatewayAPI or plugins in trafficRouting",
         ),
         (
             canary(pingPong={"pingService": "", "pongService": "b"}, trafficRouting={"plugins": {"p": {}}}),
