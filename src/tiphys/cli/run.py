@@ -136,6 +136,14 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
     help="Where to write the kubeconfig; by default a file that goes with the cluster.",
 )
 @click.option("--envoy/--no-envoy", default=True, show_default=True, help="Run a mesh between the pods.")
+@click.option(
+    "--plane",
+    "planes",
+    default="istio",
+    show_default=True,
+    metavar="NAME[,NAME]",
+    help="Whose route objects the mesh acts upon: istio, smi, ambassador, apisix, alb.",
+)
 @click.option("--pods/--no-pods", default=True, show_default=True, help="Run pods; without, they stay pending as without nodes.")
 @click.option("--rollouts/--no-rollouts", default=True, show_default=True, help="Install the definitions of Rollouts and their kin.")
 @click.option("--foreign/--no-foreign", default=True, show_default=True, help="Install the definitions of the traffic products' kinds.")
@@ -154,6 +162,7 @@ def devcluster(
     mesh_port: int,
     kubeconfig: Path | None,
     envoy: bool,
+    planes: str,
     pods: bool,
     rollouts: bool,
     foreign: bool,
@@ -172,6 +181,7 @@ def devcluster(
         mesh_port=mesh_port,
         kubeconfig=kubeconfig,
         envoy=envoy,
+        planes=planes.split(","),
         pods=pods,
         foreign=foreign,
         definitions=crd_manifests() if rollouts else (),

@@ -18,6 +18,7 @@ from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.kubeconfig import write_kubeconfig
 from tiphys.devcluster.proxies.envoy import Envoy
+from tiphys.devcluster.proxies.planes import DEFAULT
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.storage import Store
 
@@ -38,6 +39,8 @@ class Options:
     """Where to write the kubeconfig; without it, a temporary file that goes with the cluster."""
     envoy: bool = True
     mesh_port: int = 0
+    planes: Sequence[str] = DEFAULT
+    """Whose route objects Envoy acts upon; see `proxies/planes.py`."""
     pods: bool = True
     """Without a kubelet pods stay pending, as in a control plane without nodes."""
     foreign: bool = True
@@ -77,6 +80,7 @@ async def _run(options: Options, kubeconfig: Path, stopped: asyncio.Event, tell:
         definitions=definitions,
         api=lambda store: ApiServer(store, host=options.host, port=options.port),
         envoy=Envoy(port=options.mesh_port) if options.envoy else None,
+        planes=options.planes,
         pods=options.pods,
     )
     async with cluster:

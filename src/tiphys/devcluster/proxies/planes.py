@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tiphys.api.errors import TiphysError
-from tiphys.devcluster.proxies import plane_istio, plane_smi
+from tiphys.devcluster.proxies import plane_alb, plane_ambassador, plane_apisix, plane_istio, plane_smi
 from tiphys.devcluster.proxies.builder import SERVICES, SLICES, Backends, Found, Kind, ProxyConfig, Said, together
 
 
@@ -32,6 +32,9 @@ class Plane:
 PLANES: Mapping[str, Plane] = {
     "istio": Plane(kinds=plane_istio.KINDS, says=plane_istio.istio_says),
     "smi": Plane(kinds=plane_smi.KINDS, says=plane_smi.smi_says),
+    "ambassador": Plane(kinds=plane_ambassador.KINDS, says=plane_ambassador.ambassador_says),
+    "apisix": Plane(kinds=plane_apisix.KINDS, says=plane_apisix.apisix_says),
+    "alb": Plane(kinds=plane_alb.KINDS, says=plane_alb.alb_says),
 }
 DEFAULT = ("istio",)
 
