@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 SIDES: Final = ("stable", "canary")
+PING_PONG: Final = ("pong", "ping")
 _OF_SERVICE: Final = "kubernetes.io/service-name"
 
 
@@ -62,8 +63,9 @@ class Onlooker:
         self._note_moment()
         if before is None:
             return
-        if now.sides["canary"].weight != before.sides["canary"].weight:
-            self.gained.append(now.sides["canary"].weight)
+        canary = self.side("canary")
+        if now.sides[canary].weight != before.sides[canary].weight:
+            self.gained.append(now.sides[canary].weight)
         what = f"{verb} {plural} {body[:200]}"
         self.problems += [f"{problem} after {what}" for problem in self._wrong(before, now)]
 
@@ -88,6 +90,17 @@ class Onlooker:
     def weights(self) -> dict[str, int]:
         return {name: side.weight for name, side in self.glance().sides.items()}
 
+    def side(self, role: str) -> str:
+        """Name the side that plays *role*, `stable` or `canary`: with ping-pong the status of the Rollout tells."""
+        if "ping" not in self._sides():
+            return role
+        stable = "ping" if self._controller.rollout().status.canary.stable_ping_pong == "ping" else "pong"
+        return stable if role == "stable" else {"ping": "pong", "pong": "ping"}[stable]
+
+    def _sides(self) -> tuple[str, str]:
+        services = self._controller.cluster.store.scan(SERVICES, namespace="default")
+        return PING_PONG if any(stored.manifest["metadata"]["name"] == "web-ping" for stored in services) else SIDES
+
     def replica_sets(self) -> list[Manifest]:
         return [stored.manifest for stored in self._controller.cluster.store.scan(REPLICA_SETS, namespace="default")]
 
@@ -100,7 +113,7 @@ class Onlooker:
         given = self._given()
         services = {stored.manifest["metadata"]["name"]: stored.manifest for stored in store.scan(SERVICES, namespace="default")}
         sides = {}
-        for side in SIDES:
+        for side in self._sides():
             share, service, pod_hash = given.get(side, (0, f"web-{side}", ""))
             if service in services:
                 selector = services[service]["spec"].get("selector", {})
@@ -150,7 +163,7 @@ def _weight_without_pods(before: Glance, now: Glance) -> list[str]:
     """Nothing is given to a side where nobody answers, while the other side could."""
     problems = []
     for name, side in now.sides.items():
-        other = now.sides["canary" if name == "stable" else "stable"]
+        other = next(each for at, each in now.sides.items() if at != name)
         if side.weight > before.sides[name].weight and side.ready == 0 and other.ready > 0:
             problems.append(f"{name} was given {side.weight} and nobody answers there")
     return problems

@@ -21,7 +21,7 @@ from tiphys.core.observed import Observed, Verification
 from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.virtual import VirtualCluster
 
-Routing = Literal["istio", "subsets", "empty", "none"]
+Routing = Literal["istio", "ping-pong", "subsets", "empty", "none"]
 T = TypeVar("T")
 
 ROLLOUT: Final[Kind] = ("argoproj.io", "Rollout")
@@ -71,6 +71,8 @@ def app(
     if routing == "subsets":
         rule = {"name": "web", "stableSubsetName": "stable", "canarySubsetName": "canary"}
         strategy = {"trafficRouting": _istio(destinationRule=rule)}
+    if routing == "ping-pong":
+        strategy = {"trafficRouting": _istio(), "pingPong": {"pingService": "web-ping", "pongService": "web-pong"}}
     if routing == "empty":
         strategy = {"trafficRouting": {}}
     strategy = {**strategy, **canary}
@@ -81,6 +83,7 @@ def app(
     else:
         rollout["spec"]["replicas"] = replicas
     services = [service_manifest(name) for key in ("stableService", "canaryService") if (name := strategy.get(key))]
+    services += [service_manifest(name) for name in (strategy.get("pingPong") or {}).values()]
     return [*services, *_routes(routing), rollout]
 
 
@@ -91,6 +94,11 @@ def _istio(**fields: Any) -> Manifest:  # noqa: ANN401 - any JSON
 def _routes(routing: Routing) -> list[Manifest]:
     if routing == "istio":
         return [virtual_service_manifest()]
+    if routing == "ping-pong":
+        virtual_service = virtual_service_manifest()
+        split = [{"destination": {"host": "web-pong"}, "weight": 100}, {"destination": {"host": "web-ping"}, "weight": 0}]
+        virtual_service["spec"]["http"] = [{"route": split}]
+        return [virtual_service]
     if routing != "subsets":
         return []
     virtual_service = virtual_service_manifest()
@@ -261,7 +269,7 @@ class Story:
     def weights(self) -> tuple[int, int]:
         """What the VirtualService gives stable and canary."""
         found = self.onlooker.weights()
-        return found["stable"], found["canary"]
+        return found[self.onlooker.side("stable")], found[self.onlooker.side("canary")]
 
     @property
     def recorded(self) -> tuple[int, int] | None:

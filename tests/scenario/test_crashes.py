@@ -117,8 +117,14 @@ def crash_points(plain: Story) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize(
     ("tale", "steps", "routing"),
-    [(promote, ROUTES, "istio"), (abort, PLAIN, "istio"), (supersede, PLAIN, "istio"), (retry, ROUTES, "subsets")],
-    ids=["promote", "abort", "supersede", "retry-and-promote-full"],
+    [
+        (promote, ROUTES, "istio"),
+        (promote, ROUTES, "ping-pong"),
+        (abort, PLAIN, "istio"),
+        (supersede, PLAIN, "istio"),
+        (retry, ROUTES, "subsets"),
+    ],
+    ids=["promote", "promote-with-ping-pong", "abort", "supersede", "retry-and-promote-full"],
 )
 def test_a_death_anywhere_changes_nothing_in_the_end(tale: Tale, steps: tuple[Manifest, ...], routing: Routing) -> None:
     """One death in turn before and after every write, each followed by a controller that knows nothing."""
