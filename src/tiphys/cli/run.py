@@ -156,7 +156,7 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
     metavar="FILE",
     help="File or folder of objects to create; may be repeated.",
 )
-def devcluster(
+def devcluster(  # noqa: PLR0913 - one for each option
     *,
     port: int,
     mesh_port: int,
