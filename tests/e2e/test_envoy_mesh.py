@@ -1,18 +1,16 @@
 """Does a real Envoy between real pods do what VirtualServices say, and lose nothing?"""
 
 import asyncio
-import math
 import os
 import signal
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from typing import Any
 
 import aiohttp
 import pytest
 
 from devcluster_objects import Manifest, destination_rule, replica_set, route, service, virtual_service
+from envoy_client import Client, deploy, eventually, ready, within_four_deviations
 from tiphys.devcluster.cluster import DevCluster
 from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.kinds import ENDPOINT_SLICES, PODS, REPLICA_SETS, SERVICES
@@ -22,40 +20,6 @@ from tiphys.devcluster.proxies.supervisor import ChildError
 from tiphys.devcluster.resources import ResourceType
 
 ISTIO = "networking.istio.io"
-
-
-@dataclass
-class Client:
-    """Sends requests through the mesh and remembers who answered."""
-
-    cluster: DevCluster
-    session: aiohttp.ClientSession
-    answers: Counter[str] = field(default_factory=Counter)
-    failures: list[str] = field(default_factory=list)
-
-    async def ask(self, path: str = "/", *, host: str = "web", method: str = "GET", **headers: str) -> tuple[int, str]:
-        """Give status and version; a failure is remembered."""
-        assert self.cluster.envoy is not None
-        named = {"host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        async with self.session.request(method, self.cluster.envoy.url + path, headers=named, allow_redirects=False) as answer:
-            body = await answer.text()
-            version = answer.headers.get("x-version", body)
-            if answer.status != 200:
-                self.failures.append(f"{answer.status} {body}")
-            self.answers[version] += 1
-            return answer.status, version
-
-    async def many(self, count: int, *, at_once: int = 8, **headers: str) -> Counter[str]:
-        """Send *count* requests and count the versions that answered."""
-        before = Counter(self.answers)
-        left = iter(range(count))
-
-        async def work() -> None:
-            for _ in left:
-                await self.ask(**headers)
-
-        await asyncio.gather(*[work() for _ in range(at_once)])
-        return self.answers - before
 
 
 @pytest.fixture
@@ -74,33 +38,6 @@ def kind(mesh: DevCluster, plural: str) -> ResourceType:
     return mesh.kinds[ISTIO, plural]
 
 
-async def eventually(mesh: DevCluster, holds: Callable[[], bool], *resources: ResourceType) -> None:
-    """Wait for *holds*, looking again after every change of *resources*."""
-    async with asyncio.timeout(20):
-        subscriptions = [mesh.store.watch(resource) for resource in resources]
-        while not holds():
-            waits = [asyncio.ensure_future(each.wait()) for each in subscriptions]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
-            for each in subscriptions:
-                each.drain()
-
-
-def ready(mesh: DevCluster, name: str) -> int:
-    slices = mesh.store.scan(ENDPOINT_SLICES, labels={"kubernetes.io/service-name": name})
-    return sum(each["conditions"]["ready"] for stored in slices for each in stored.manifest["endpoints"])
-
-
-async def deploy(mesh: DevCluster, **versions: int) -> None:
-    """Start pods of each version with a Service that has the version's name, and wait until Envoy can reach them."""
-    for version, replicas in versions.items():
-        mesh.store.create(REPLICA_SETS, replica_set(f"web-{version}", version=version, replicas=replicas))
-        mesh.store.create(SERVICES, service(version, {"version": version}))
-    await eventually(mesh, lambda: all(ready(mesh, version) == replicas for version, replicas in versions.items()), ENDPOINT_SLICES)
-    await mesh.mesh.applied()
-
-
 async def put(mesh: DevCluster, manifest: Manifest) -> Manifest:
     plural = {"VirtualService": "virtualservices", "DestinationRule": "destinationrules"}[manifest["kind"]]
     resource, name = kind(mesh, plural), manifest["metadata"]["name"]
@@ -111,10 +48,6 @@ async def put(mesh: DevCluster, manifest: Manifest) -> Manifest:
         stored = mesh.store.patch(resource, name, PatchKind.MERGE, {"spec": manifest["spec"]}, namespace="default")
     await mesh.mesh.applied(stored["metadata"]["resourceVersion"])
     return stored
-
-
-def within_four_deviations(measured: int, of: int, share: float) -> bool:
-    return abs(measured - of * share) <= 4 * math.sqrt(of * share * (1 - share))
 
 
 async def test_shares_follow_the_weights_within_four_standard_deviations(mesh: DevCluster, client: Client) -> None:
