@@ -60,8 +60,10 @@ class Mirror:
             own=_own_rollout,
             indexes={"service": self._services_named, "ref": self._refs_named, "kind": self._kinds_named, "namespace": _namespace},
         )
-        self.replica_sets: Store[ReplicaSet] = Store(ReplicaSet, own=_own_replica_set, indexes={"owner": _owner, "stray": _stray})
-        self.services: Store[Service] = Store(Service)
+        self.replica_sets: Store[ReplicaSet] = Store(
+            ReplicaSet, own=_own_replica_set, indexes={"owner": _owner, "stray": _stray, "version": _version_in}
+        )
+        self.services: Store[Service] = Store(Service, indexes={"manager": _manager})
         self._slices: Store[EndpointSlice] = Store(EndpointSlice, indexes={"service": _sliced_service})
         self._manifests: dict[Kind, Store[Manifest]] = {}
         self._started: set[Kind] = set()
@@ -108,6 +110,14 @@ class Mirror:
     def service(self, namespace: str, name: str) -> Service | None:
         """Give a Service, if it exists."""
         return self.services.get(namespace, name)
+
+    def managed(self, key: Key) -> Sequence[Service]:
+        """Give the Services whose annotation names the Rollout *key*, whether that exists or not."""
+        return self.services.by_index("manager", key)
+
+    def versions(self, namespace: str) -> Sequence[ReplicaSet]:
+        """Give the ReplicaSets with a hash label in *namespace*, whosever they are."""
+        return self.replica_sets.by_index("version", namespace)
 
     def slices(self, namespace: str, service: str) -> Sequence[EndpointSlice] | None:
         """Give the EndpointSlices of a Service; nothing where they cannot be read."""
@@ -205,6 +215,8 @@ class Mirror:
             return
         if new is None and key not in self.rollouts:
             self._listener.gone(key, old)
+            if self.managed(key):
+                self._changed(key)
         elif old is None or new is None or old is new or _by_a_person(old, new):
             self._listener.edited(key)
         else:
@@ -219,8 +231,10 @@ class Mirror:
         if new is not None and _stray(new):
             self._tell(each for each in self.rollouts.by_index("namespace", new.metadata.namespace) if _wants(each, new))
 
-    def _service_changed(self, key: Key, _old: Service | None, _new: Service | None) -> None:
+    def _service_changed(self, key: Key, _old: Service | None, new: Service | None) -> None:
         self._tell(self.rollouts.by_index("service", tuple(key)))
+        for manager in () if new is None else _manager(new):
+            self._changed(manager)
 
     def _slice_changed(self, _key: Key, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         for place in {place for each in (old, new) if each is not None for place in _sliced_service(each)}:
@@ -289,6 +303,15 @@ def _owner_key(found: ReplicaSet) -> Key | None:
     if controller is None or controller.kind != ROLLOUT:
         return None
     return Key(found.metadata.namespace, controller.name)
+
+
+def _manager(service: Service) -> Iterable[Key]:
+    name = service.metadata.annotations.get(names.MANAGED_BY)
+    return (Key(service.metadata.namespace, name),) if name else ()
+
+
+def _version_in(found: ReplicaSet) -> Iterable[str]:
+    return (found.metadata.namespace,) if names.pod_hash(found.metadata.labels) else ()
 
 
 def _namespace(rollout: Rollout) -> Iterable[str]:

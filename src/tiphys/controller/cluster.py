@@ -72,6 +72,12 @@ class Caches(Protocol):
     def service(self, namespace: str, name: str) -> Service | None:
         """Give a Service, if it exists."""
 
+    def managed(self, key: Key) -> Sequence[Service]:
+        """Give the Services whose annotation names the Rollout *key*, whether that exists or not."""
+
+    def versions(self, namespace: str) -> Sequence[ReplicaSet]:
+        """Give the ReplicaSets with a hash label in *namespace*, whosever they are."""
+
     def slices(self, namespace: str, service: str) -> Sequence[EndpointSlice] | None:
         """Give the EndpointSlices of a Service; nothing where they cannot be read."""
 
@@ -107,6 +113,9 @@ class Cluster(Protocol):
 
     async def reread(self, key: Key, ref: Ref, *, purpose: str) -> Manifest | None:
         """Read an object from the server itself, into the caches too; nothing where it does not exist."""
+
+    async def find(self, ref: Ref, *, purpose: str) -> Manifest | None:
+        """Read an object from the server itself and keep it out of the caches; nothing where it does not exist."""
 
     async def pods(self, key: Key, selector: str, *, purpose: str) -> Sequence[Pod]:
         """List the pods of a namespace that *selector* names, from the server itself."""

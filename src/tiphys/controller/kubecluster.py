@@ -117,6 +117,15 @@ class ApiCluster:
         found: Manifest = decode(answer, Manifest, where=str(ref))
         return found
 
+    async def find(self, ref: Ref, *, purpose: str) -> Manifest | None:
+        """Read an object from the server itself and keep it out of the caches; nothing where it does not exist."""
+        self._note("get", ref, purpose)
+        try:
+            found: Manifest = await self._api.get(self._resource(ref), ref.name, namespace=ref.namespace, into=Manifest)
+        except NotFoundError:
+            return None
+        return found
+
     async def pods(self, key: Key, selector: str, *, purpose: str) -> Sequence[Pod]:
         """List the pods of a namespace that *selector* names, from the server itself."""
         self._note("list", Ref(group="", kind=PODS.kind, namespace=key.namespace, name=""), purpose)

@@ -18,12 +18,13 @@ from tiphys.api.status import RolloutStatus
 from tiphys.api.words import EventType, Reason
 from tiphys.api.workloads import Pod
 from tiphys.controller.apply import Gate, carry_out
-from tiphys.controller.caches import REPLICA_SET_KIND, SERVICE_KIND, SLICE_KIND, Mirror, loading
+from tiphys.controller.caches import REPLICA_SET_KIND, ROLLOUT_KIND, SERVICE_KIND, SLICE_KIND, Mirror, loading
 from tiphys.controller.claims import claim
 from tiphys.controller.cluster import Cluster, about, rollout_ref
 from tiphys.controller.named import Naming
 from tiphys.controller.observe import Eye
 from tiphys.controller.queue import WorkQueue
+from tiphys.controller.release import release
 from tiphys.controller.telemetry import Telemetry
 from tiphys.controller.trouble import CreationError, RefusedError, RoutingError, TakenNameError
 from tiphys.core.actions import Event, Plan
@@ -37,6 +38,8 @@ from tiphys.kube.store import Key
 
 STALE_DELAY: Final = 0.1
 LOADING_DELAY: Final = 5.0
+RELEASE_DELAY: Final = 60.0
+"""Seconds between looks at Services of a Rollout that is gone while pods of several versions are left."""
 SOONEST_WAKE: Final = 0.02
 RESYNC: Final = 900.0
 CONFLICTS_AT_ONCE: Final = 3
@@ -147,7 +150,12 @@ class Passes:
         if problem is not None:
             return await self._report_unreadable(key, problem)
         rollout = self._caches.rollout(key)
-        if rollout is None or rollout.metadata.deletion_timestamp is not None:
+        if rollout is None:
+            if loading(self._caches, (ROLLOUT_KIND, REPLICA_SET_KIND)):
+                return LOADING_DELAY
+            waits = await release(key, None, self._caches, self._cluster)
+            return RELEASE_DELAY if waits else None
+        if rollout.metadata.deletion_timestamp is not None:
             return None
         if self._caches.behind(key):
             self._telemetry.stale()
@@ -166,6 +174,8 @@ class Passes:
         except TiphysError as error:
             await self._report_failure(key, sight.seen, error)
             raise
+        if _rests(plan.status):
+            await release(key, rollout, self._caches, self._cluster)
         self._conflicts.pop(key, None)
         self._said.pop(key, None)
         self._note_end(rollout.status, plan.status)
@@ -310,6 +320,11 @@ class Passes:
 
     def _tell(self, rollout: Rollout, event: Event) -> None:
         self._cluster.tell(about(rollout), event)
+
+
+def _rests(status: RolloutStatus) -> bool:
+    """Whether no other version is on its way: only then may a Service be let go of."""
+    return bool(status.stable_rs) and status.stable_rs == status.current_pod_hash
 
 
 def _passes_by_itself(error: Exception) -> bool:
