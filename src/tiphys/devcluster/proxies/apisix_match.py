@@ -59,7 +59,7 @@ def _with_path(found: _Conditions, path: str) -> Json:
         raise NotEmulatedError("match.exprs: several expressions on the path are not emulated")
     if prefix != "/":
         found.headers.insert(0, header(":path", whole(literal(path) + PATH_ENDS) if prefix is None else {"prefix": prefix}))
-    return {"safe_regex": {"regex": found.path[0]}}
+    return whole(found.path[0])
 
 
 def _add(found: _Conditions, expression: Mapping[str, Any]) -> None:

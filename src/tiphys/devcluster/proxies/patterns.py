@@ -13,6 +13,20 @@ from tiphys.devcluster.proxies.builder import Json
 PATH_ENDS = r"(?:\?.*)?"
 """What may follow the path in `:path`."""
 
+NOTHING = "(?:)"
+"""Fits the empty text; Envoy takes no empty expression."""
+
+
+def text(field: str, value: object) -> str:
+    """
+    Give *value* back if it is a text with something in it.
+
+    Raises: ValueError naming *field*.
+    """
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{field}: found {value!r}, wanted a text")
+    return value
+
 
 def regex(expression: object) -> str:
     """
@@ -20,8 +34,8 @@ def regex(expression: object) -> str:
 
     Raises: ValueError for anything else, since Envoy would refuse the whole configuration with it.
     """
-    if not isinstance(expression, str):
-        raise ValueError(f"found {expression!r}, wanted a regular expression")  # noqa: TRY004 - a user's mistake, not a type of ours
+    if not isinstance(expression, str) or not expression:
+        raise ValueError(f"found {expression!r}, wanted a regular expression")
     try:
         re.compile(expression)
     except re.error as error:
@@ -48,7 +62,7 @@ def exact(value: str, *, ignore_case: bool = False) -> Json:
 
 def whole(expression: str) -> Json:
     """Match an expression with the whole value."""
-    return {"safe_regex": {"regex": expression}}
+    return {"safe_regex": {"regex": expression or NOTHING}}
 
 
 def header(name: str, string_match: Mapping[str, Any] | None, *, inverted: bool = False) -> Json:
@@ -57,7 +71,7 @@ def header(name: str, string_match: Mapping[str, Any] | None, *, inverted: bool 
 
     Inverted, a missing header counts as an empty one, and so fits.
     """
-    made: Json = {"name": name.lower()}
+    made: Json = {"name": text("header", name).lower()}
     made |= {"present_match": True} if string_match is None else {"string_match": dict(string_match)}
     if inverted:
         made["invert_match"] = True

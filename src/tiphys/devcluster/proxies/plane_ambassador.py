@@ -27,7 +27,7 @@ from tiphys.devcluster.proxies.builder import (
     namespace_of,
     title,
 )
-from tiphys.devcluster.proxies.patterns import exact, header, regex, whole
+from tiphys.devcluster.proxies.patterns import exact, header, regex, text, whole
 
 _MAPPINGS = ("getambassador.io", "mappings")
 KINDS = frozenset({_MAPPINGS})
@@ -41,7 +41,7 @@ _TRANSLATED = {
     "prefix_exact", "prefix_regex", "regex_headers", "regex_rewrite", "rewrite", "service", "shadow", "timeout_ms", "weight",
 }  # fmt: skip
 _REFUSED = ("host_redirect", "query_parameters", "regex_query_parameters")
-_TIMEOUT = 3000
+_TIMEOUT, _LONGEST = 3000, 10**9
 _WHOLE = 100
 
 
@@ -122,13 +122,16 @@ class _Translation:
         match = _match(mapping)
         if upto < _WHOLE:
             match["runtime_fraction"] = {"default_value": {"numerator": upto, "denominator": "HUNDRED"}}
-        timeout = int(mapping.spec.get("timeout_ms", _TIMEOUT))
-        action: Json = {"cluster": self._cluster(mapping), "timeout": f"{timeout / 1000:g}s"}
+        timeout = mapping.spec.get("timeout_ms", _TIMEOUT)
+        if isinstance(timeout, bool) or not isinstance(timeout, int) or not 0 <= timeout < _LONGEST:
+            raise ValueError(f"timeout_ms of {mapping.what}: found {timeout!r}, wanted milliseconds")
+        action: Json = {"cluster": self._cluster(mapping), "timeout": f"{timeout / 1000:.3f}s"}
         rewrite = mapping.spec.get("rewrite", "/")
         if replacing := mapping.spec.get("regex_rewrite"):
-            action["regex_rewrite"] = {"pattern": {"regex": regex(replacing["pattern"])}, "substitution": replacing.get("substitution", "")}
+            substitution = str(replacing.get("substitution") or "")
+            action["regex_rewrite"] = {"pattern": {"regex": regex(replacing.get("pattern"))}, "substitution": substitution}
         elif rewrite and not mapping.spec.get("prefix_regex"):
-            action["prefix_rewrite"] = rewrite
+            action["prefix_rewrite"] = text(f"rewrite of {mapping.what}", rewrite)
         if mirrors:
             action["request_mirror_policies"] = list(mirrors)
         return {"match": match, "route": action}
@@ -159,12 +162,14 @@ def _read(manifest: Manifest) -> _Mapping | None:
         raise ValueError(f"{', '.join(refused)}: not emulated")
     if spec.get("hostname") and spec.get("host"):
         raise ValueError("hostname and host: found both, wanted one")
-    host = str(spec.get("hostname") or spec.get("host") or ANY_HOST)
+    host = text("hostname", spec.get("hostname") or spec.get("host") or ANY_HOST)
+    if spec.get("host_regex"):
+        regex(host)
     headers = [(name, None if value is True else str(value), False) for name, value in (spec.get("headers") or {}).items()]
     headers += [(name, regex(value), True) for name, value in (spec.get("regex_headers") or {}).items()]
     headers.append((":authority", host, bool(spec.get("host_regex"))))
     if spec.get("method"):
-        headers.append((":method", str(spec["method"]), bool(spec.get("method_regex"))))
+        headers.append((":method", text("method", spec["method"]), bool(spec.get("method_regex"))))
     return _Mapping(
         what=title(manifest),
         name=str(manifest["metadata"]["name"]),

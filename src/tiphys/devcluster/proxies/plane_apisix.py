@@ -29,6 +29,7 @@ from tiphys.devcluster.proxies.builder import (
     title,
     weighted,
 )
+from tiphys.devcluster.proxies.patterns import text
 
 _ROUTES = ("apisix.apache.org", "apisixroutes")
 KINDS = frozenset({_ROUTES})
@@ -98,7 +99,7 @@ class _Translation:
                 self.problems.append(f"{where} is left out: {error}")
                 return
             for host in match.get("hosts") or [ANY_HOST]:
-                yield _Rule(host=host, path=path, priority=int(rule.get("priority") or 0), route=route)
+                yield _Rule(host=text("match.hosts", host).lower(), path=path, priority=int(rule.get("priority") or 0), route=route)
 
     def _shares(self, rule: Mapping[str, Any], namespace: str) -> list[tuple[str, int]]:
         listed = rule.get("backends") or []

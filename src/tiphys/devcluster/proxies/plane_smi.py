@@ -25,7 +25,7 @@ from tiphys.devcluster.proxies.builder import (
     title,
     weighted,
 )
-from tiphys.devcluster.proxies.patterns import regex
+from tiphys.devcluster.proxies.patterns import header, literal, regex, text, whole
 from tiphys.devcluster.quantities import parsed
 
 _SPLITS, _GROUPS = ("split.smi-spec.io", "trafficsplits"), ("specs.smi-spec.io", "httproutegroups")
@@ -110,12 +110,12 @@ def _matches(split: Manifest, groups: Mapping[tuple[str, str], Manifest]) -> Ite
 
 def _match(match: Mapping[str, Any]) -> Json:
     """All of path, method and headers have to fit; `headers` is a list of maps, or in older writings one map."""
-    made: Json = {"safe_regex": {"regex": regex(match["pathRegex"])}} if match.get("pathRegex") else {"prefix": "/"}
+    made: Json = whole(regex(match["pathRegex"])) if match.get("pathRegex") else {"prefix": "/"}
     conditions: list[Json] = []
     methods = match.get("methods") or ["*"]
     if "*" not in methods:
-        conditions.append({"name": ":method", "string_match": {"safe_regex": {"regex": "|".join(methods)}}})
+        conditions.append(header(":method", whole("|".join(literal(text("methods", method)) for method in methods))))
     headers = match.get("headers") or []
     for one in [headers] if isinstance(headers, Mapping) else headers:
-        conditions += [{"name": name.lower(), "string_match": {"safe_regex": {"regex": regex(value)}}} for name, value in one.items()]
+        conditions += [header(name, whole(regex(value))) for name, value in one.items()]
     return made | ({"headers": conditions} if conditions else {})
