@@ -2,7 +2,7 @@
 
 import msgspec
 
-from inprocess import service_manifest
+from inprocess import rollout_manifest, service_manifest
 from scenarios import PAUSE_STEP, REPLICA_SET, ROLLOUT, SERVICE, Story, app, template, told, weight
 from tiphys.api import names
 from tiphys.kube.errors import ForbiddenError
@@ -173,6 +173,8 @@ def test_09_a_service_that_selects_what_the_template_lacks_is_refused() -> None:
 def test_09_a_service_of_another_rollout_is_refused() -> None:
     story = told(weight(20), PAUSE_STEP)
 
+    other = rollout_manifest("other", istio=False, replicas=0, canaryService="web-canary", stableService="other-stable")
+    story.controller.create({**other, "spec": {**other["spec"], "template": template("1")}})
     story.controller.edit(SERVICE, "web-canary", {"metadata": {"annotations": {names.MANAGED_BY: "other"}}})
     story.rest()
 

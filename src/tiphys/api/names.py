@@ -34,6 +34,8 @@ MIRROR_ROUTES: Final = "tiphys.dev/mirror-routes"
 """The mirror routes (JSON) that an object says in a form without names."""
 WRITTEN_ANNOTATIONS: Final = "tiphys.dev/written-annotations"
 """Comma-separated keys of annotations that we wrote, so that one that is no longer wanted goes, and no other."""
+ROUTED_BY: Final = "tiphys.dev/routed-by"
+"""The routers (JSON) through which a Rollout was steered, so that nothing is left behind when its spec names others."""
 
 FIELD_MANAGER: Final = "rollouts-controller"
 

@@ -21,6 +21,7 @@ from tiphys.controller.apply import Gate, carry_out
 from tiphys.controller.caches import REPLICA_SET_KIND, ROLLOUT_KIND, SERVICE_KIND, SLICE_KIND, Mirror, loading
 from tiphys.controller.claims import claim
 from tiphys.controller.cluster import Cluster, about, rollout_ref
+from tiphys.controller.leave import leave
 from tiphys.controller.named import Naming
 from tiphys.controller.observe import Eye
 from tiphys.controller.queue import WorkQueue
@@ -174,6 +175,7 @@ class Passes:
         except TiphysError as error:
             await self._report_failure(key, sight.seen, error)
             raise
+        await leave(rollout, sight, plan, self._caches, self._cluster, self._naming.routers_of)
         if _rests(plan.status):
             await release(key, rollout, self._caches, self._cluster)
         self._conflicts.pop(key, None)

@@ -19,6 +19,7 @@ from tiphys.core.progress import Progress, progress
 from tiphys.core.report import Facts, Report, report, timed_out
 from tiphys.core.restart import restart_pods
 from tiphys.core.revisions import create_new, forget_old, new_annotations, note_revision
+from tiphys.core.routed_by import with_routers
 from tiphys.core.selectors import exchange_pods, point_services
 from tiphys.core.situation import Situation, situation
 from tiphys.core.sizes import Sizing, size_all
@@ -115,7 +116,7 @@ def _ordered(now: Situation, create: CreateReplicaSet | None, routing: Routing, 
     With ping-pong the selectors come first: the canary's may name pods that do not exist yet, so that each is known from its start.
     The revision is noted before its ReplicaSet is created, so that the events come in the documented order (lifecycle 10.1).
     """
-    note = note_revision(now.seen, now.revisions)
+    note = with_routers(now.seen.rollout, note_revision(now.seen, now.revisions), routes=routing.write is not None)
     growing = [action for action in resizing if action.replicas is not None and action.replicas > action.before]
     rest = [action for action in resizing if action not in growing]
     early, late = (routing.moves, ()) if alternates(now.canary) else ((), routing.moves)

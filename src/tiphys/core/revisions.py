@@ -16,6 +16,7 @@ _NOT_COPIED = frozenset(
         names.REVISION_HISTORY,
         names.DESIRED_REPLICAS,
         names.NOTIFIED,
+        names.ROUTED_BY,
         names.TEMPLATE_DIGEST,
         names.SCALE_DOWN_DEADLINE,
     }
