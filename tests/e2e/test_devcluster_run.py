@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from devcluster_objects import replica_set, route, service, virtual_service
+from plane_objects import mapping
 
 KUBECTL = Path(sys.executable).parent / "kubectl"
 
@@ -149,3 +150,23 @@ async def test_a_bad_file_is_one_message_and_exit_status_1(tmp_path: Path, text:
     assert said in line
     assert await asyncio.wait_for(started.process.wait(), 20) == 1
     assert started.printed == [line]
+
+
+async def test_planes_are_chosen_and_what_a_product_refuses_is_printed(tmp_path: Path, objects: Path) -> None:
+    mappings = tmp_path / "mappings.yaml"
+    mappings.write_text(yaml.safe_dump_all([mapping("web", "stable"), mapping("web-canary", "canary", weight=101)]))
+    running = await Running.with_arguments("--plane", "ambassador,smi", str(objects), str(mappings))
+    try:
+        problem = await running.line("Routes ")
+
+        assert "weight of Mapping default/web-canary: found 101, wanted 0 to 100" in problem
+        assert any(line.startswith("Mesh ") and "routes of ambassador, smi" in line for line in running.printed)
+    finally:
+        assert await running.end(signal.SIGTERM) == 0
+
+
+async def test_a_plane_that_does_not_exist_is_named() -> None:
+    running = await Running.with_arguments("--plane", "nope")
+
+    assert await running.line("Error") == "Error: plane: found 'nope', wanted one or several of istio, smi, ambassador, apisix, alb"
+    assert await asyncio.wait_for(running.process.wait(), 20) == 1

@@ -22,7 +22,7 @@ from tiphys.devcluster.proxies.planes import DEFAULT
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.storage import Store
 
-NOT_EMULATED = "Deployments, Jobs, autoscalers and ingress objects are stored, but nothing acts on them; every pod is a small HTTP server."
+NOT_EMULATED = "Deployments, Jobs and autoscalers are stored, but nothing acts on them; every pod is a small HTTP server."
 
 
 class FileError(TiphysError):
@@ -88,6 +88,8 @@ async def _run(options: Options, kubeconfig: Path, stopped: asyncio.Event, tell:
         write_kubeconfig(kubeconfig, cluster.url)
         for line in _greeting(cluster, kubeconfig):
             tell(line)
+        if cluster.envoy is not None:
+            cluster.mesh.when_left_out(lambda problem: tell(f"Routes      {problem}"))
         ends = [asyncio.ensure_future(stopped.wait()), asyncio.ensure_future(cluster.broken())]
         done, waiting = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for each in waiting:
@@ -140,7 +142,8 @@ def _greeting(cluster: DevCluster, kubeconfig: Path) -> list[str]:
     kubectl = _beside_python("kubectl") or shutil.which("kubectl") or "kubectl"
     lines = [f"API server  {cluster.url}  (everybody on this machine may do everything)"]
     if cluster.envoy is not None:
-        lines.append(f"Mesh        {cluster.envoy.url}  (for example: curl -H 'Host: SERVICE' {cluster.envoy.url}/)")
+        planes = ", ".join(cluster.mesh.planes)
+        lines.append(f"Mesh        {cluster.envoy.url}  (routes of {planes}; for example: curl -H 'Host: SERVICE' {cluster.envoy.url}/)")
     lines += [
         f"Kubeconfig  {kubeconfig}",
         f"Use it      export KUBECONFIG={kubeconfig}; {kubectl} get all",

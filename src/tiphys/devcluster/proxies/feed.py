@@ -43,6 +43,7 @@ class MeshFeed:
         self._version = 0
         self._busy = False
         self._ended: Exception | None = None
+        self._tell: Callable[[str], None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def hears(self, event: Event, resource: ResourceType) -> Iterable[str]:
@@ -69,6 +70,12 @@ class MeshFeed:
 
         if self._task is not None:
             self._task.add_done_callback(ended)
+
+    def when_left_out(self, tell: Callable[[str], None]) -> None:
+        """Call *tell* with each problem once, now and whenever it comes anew."""
+        self._tell = tell
+        for problem in self.problems:
+            tell(problem)
 
     async def stop(self) -> None:
         """
@@ -135,7 +142,10 @@ class MeshFeed:
                 problems = (*problems, str(error))
             self._config = config
             self.history.append(Applied(version=version, at=time.monotonic()))
-        self.problems = problems
+        before, self.problems = self.problems, problems
+        for problem in problems:
+            if self._tell is not None and problem not in before:
+                self._tell(problem)
         self._version = version
 
     def _objects(self) -> Found:
