@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from devcluster_objects import Manifest, endpoint, endpoint_slice, service
+from devcluster_objects import Manifest, destination_rule, endpoint, endpoint_slice, route, service, virtual_service
 from envoy_reader import check, shares
 from plane_objects import (
     HOST,
@@ -30,10 +30,20 @@ KINDS = {
     "HTTPRouteGroup": ("specs.smi-spec.io", "httproutegroups"),
     "Mapping": ("getambassador.io", "mappings"),
     "ApisixRoute": ("apisix.apache.org", "apisixroutes"),
+    "VirtualService": ("networking.istio.io", "virtualservices"),
+    "DestinationRule": ("networking.istio.io", "destinationrules"),
     "Ingress": ("networking.k8s.io", "ingresses"),
 }
 MIRROR = {"name": "proxy-mirror", "enable": True, "config": {"host": "http://canary.default.svc:80", "sample_ratio": 0.25}}
 OBJECTS: dict[str, list[Manifest]] = {
+    "istio": [
+        virtual_service(
+            route(("canary", 100), match=[{"uri": {"prefix": "/x"}, "headers": {"x-beta": {"exact": "1"}}}], mirror={"host": "canary"}),
+            route(("stable", 80), ("canary", 20), name="main", timeout="1s"),
+            hosts=(HOST,),
+        ),
+        destination_rule("web", a={"x": "1"}),
+    ],
     "smi": [
         traffic_split(stable=80, canary="20"),
         route_group({"name": "a", "pathRegex": "/x.*", "methods": ["GET"], "headers": [{"x-beta": "^1$"}]}),
@@ -68,6 +78,7 @@ OBJECTS: dict[str, list[Manifest]] = {
     ],
 }
 OTHERS = {
+    "istio": virtual_service(route(("canary", 1)), hosts=("other.example",), name="other"),
     "smi": traffic_split("other", root="other", canary=1),
     "ambassador": mapping("other", "canary", hostname="other.example"),
     "apisix": apisix_route(rule(match={"hosts": ["other.example"]}, backends=backends(canary=1)), name="other"),
@@ -128,9 +139,9 @@ def test_a_malformed_object_never_ends_the_translation_nor_touches_the_others(pl
 
 @pytest.mark.parametrize("plane", OBJECTS)
 def test_a_plane_that_was_not_chosen_has_no_effect(plane: str) -> None:
-    config = translated(*OBJECTS[plane], planes=("istio",))
+    others = tuple(name for name in PLANES if name != plane)
 
-    assert config == translated(planes=("istio",))
+    assert translated(*OBJECTS[plane], planes=others) == translated(planes=others)
 
 
 def test_only_the_kinds_of_the_chosen_planes_are_watched() -> None:

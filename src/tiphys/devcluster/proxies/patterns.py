@@ -10,6 +10,8 @@ from typing import Any
 
 from tiphys.devcluster.proxies.builder import Json
 
+_TEXTS = {"prefix", "path", "regex", "exact", "name", "cluster", "prefix_rewrite", "host_rewrite_literal", "key", "value"}
+_NUMBERS = {"weight": 2**32, "numerator": 2**32, "status": 600}
 PATH_ENDS = r"(?:\?.*)?"
 """What may follow the path in `:path`."""
 
@@ -78,3 +80,26 @@ def header(name: str, string_match: Mapping[str, Any] | None, *, inverted: bool 
         if string_match is not None:
             made["treat_missing_header_as_empty"] = True
     return made
+
+
+def sound(route: Json) -> Json:
+    """
+    Give *route* back if its texts are texts and its numbers are numbers.
+
+    Raises: ValueError naming what is not: Envoy would refuse everything for it.
+    """
+    _check(route, "route")
+    return route
+
+
+def _check(value: object, key: str) -> None:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            _check(each, name)
+    elif isinstance(value, list):
+        for each in value:
+            _check(each, key)
+    elif key in _TEXTS and not (isinstance(value, str) and (value or key in {"exact", "value"})):
+        raise ValueError(f"{key}: found {value!r}, wanted a text")
+    elif key in _NUMBERS and (isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < _NUMBERS[key]):
+        raise ValueError(f"{key}: found {value!r}, wanted a number of 0 or more")

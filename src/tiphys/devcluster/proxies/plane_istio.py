@@ -26,6 +26,7 @@ from tiphys.devcluster.proxies.builder import (
     title,
 )
 from tiphys.devcluster.proxies.mesh_routes import envoy_routes, untranslated
+from tiphys.devcluster.proxies.patterns import sound, text
 
 _GROUP = "networking.istio.io"
 _VIRTUAL_SERVICES, _RULES = (_GROUP, "virtualservices"), (_GROUP, "destinationrules")
@@ -36,10 +37,28 @@ _POLICIES = {"ROUND_ROBIN": "ROUND_ROBIN", "RANDOM": "RANDOM", "LEAST_REQUEST": 
 def istio_says(found: Found, backends: Backends) -> Said:
     """Translate VirtualServices, the oldest first where two name one host, and the subsets of DestinationRules."""
     rules: dict[str, list[Manifest]] = defaultdict(list)
+    problems: list[str] = []
     for rule in sorted(found.get(_RULES, ()), key=by_age):
+        if malformed := _malformed(rule):
+            problems.append(f"{title(rule)} is left out: {malformed}")
+            continue
         rules[full_host(str((rule.get("spec") or {}).get("host") or ""), namespace_of(rule))].append(rule)
     virtual_services = sorted(found.get(_VIRTUAL_SERVICES, ()), key=by_age)
-    return _Translation(backends=backends, rules=rules, virtual_services=virtual_services).said()
+    return _Translation(backends=backends, rules=rules, virtual_services=virtual_services, problems=problems).said()
+
+
+def _malformed(rule: Manifest) -> str | None:
+    """Say what Istio's own validation would refuse in a DestinationRule."""
+    spec = rule.get("spec") or {}
+    if not isinstance(spec, dict) or not isinstance(spec.get("host"), str) or not spec["host"]:
+        return "host: wanted the name of a Service"
+    policy = spec.get("trafficPolicy") or {}
+    if not isinstance(policy, dict) or not isinstance(policy.get("loadBalancer") or {}, dict):
+        return "trafficPolicy: wanted an object"
+    subsets = spec.get("subsets") or []
+    if not isinstance(subsets, list) or not all(isinstance(each, dict) and isinstance(each.get("name"), str) for each in subsets):
+        return "subsets: wanted a list of objects with a name"
+    return None if all(isinstance(each.get("labels") or {}, dict) for each in subsets) else "subsets.labels: wanted an object"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +72,13 @@ class _Translation:
     def said(self) -> Said:
         routes: dict[str, list[Json]] = {}
         for virtual_service in self.virtual_services:
-            made = list(self._routes(virtual_service))
-            for host in (virtual_service.get("spec") or {}).get("hosts") or []:
+            try:
+                hosts = [text("hosts", host) for host in (virtual_service.get("spec") or {}).get("hosts") or []]
+                made = list(self._routes(virtual_service))
+            except (ValueError, TypeError, AttributeError) as error:
+                self.problems.append(f"{title(virtual_service)} is left out: {error}")
+                continue
+            for host in hosts:
                 routes.setdefault(full_host(host, namespace_of(virtual_service)), []).extend(made)
         return Said(hosts=routes, clusters=tuple(self._clusters()), problems=self.problems)
 
@@ -88,7 +112,7 @@ class _Translation:
         for index, http in enumerate(spec.get("http") or []):
             self.problems.extend(f"{what}: http[{index}].{path} is not emulated and has no effect" for path in untranslated(http))
             try:
-                yield from envoy_routes(http, cluster_of=lambda destination: self._cluster_of(destination, namespace))
+                yield from map(sound, envoy_routes(http, cluster_of=lambda destination: self._cluster_of(destination, namespace)))
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 self.problems.append(f"{what}: http[{index}] is left out: {error}")
 
