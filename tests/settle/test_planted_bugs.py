@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from settling.rest import assert_rest
-from settling.world import CANARY_SERVICE, World, istio, world
+from settling.world import CANARY_SERVICE, PING_PONG, World, istio, world
 from tiphys.api.rollout import CanaryStrategy, Pause, Step
 from tiphys.core.actions import Plan, RouteTraffic, SwitchService
 from tiphys.core.decide import decide
@@ -14,6 +15,7 @@ from tiphys.core.intent import Backend, Role, TrafficIntent
 from tiphys.core.invariants import ceiling
 from tiphys.core.observed import Observed
 
+WHOLE = (Step(set_weight=50), Step(set_weight=100), Step(pause=Pause()))
 STEPS = (Step(set_weight=20), Step(pause=Pause()), Step(set_weight=60), Step(pause=Pause()))
 
 
@@ -108,5 +110,60 @@ def test_a_planted_bug_is_caught(bug: Callable[[Observed], Plan], words: str) ->
 
     with pytest.raises(AssertionError) as caught:
         eventful_life(toy)
+
+    assert words in str(caught.value)
+
+
+def step_by_step(toy: World) -> None:
+    """Update, and lift every pause until the new version is stable."""
+    toy.new_template("v2")
+    toy.settle()
+    while toy.rollout.status.stable_rs != "v2":
+        toy.promote()
+        toy.settle()
+
+
+def test_step_by_step_is_fine_with_the_real_decision() -> None:
+    toy = world(canary=CanaryStrategy(steps=WHOLE, traffic_routing=istio(), ping_pong=PING_PONG))
+
+    step_by_step(toy)
+
+    assert toy.shares == {PING_PONG.ping_service: 0, PING_PONG.pong_service: 100}
+    assert toy.rollout.status.canary.stable_ping_pong == "pong"
+
+
+def roles_before_promotion(seen: Observed) -> Plan:
+    """Exchange ping and pong as soon as the canary's Service carries everything, whatever the data plane confirms."""
+    plan = decide(seen)
+    routed = None if seen.router is None else seen.router.routed
+    if routed is None or routed.canary != 100 or not seen.rollout.status.stable_rs:
+        return plan
+    early = msgspec.structs.replace(plan.status.canary, stable_ping_pong="pong")
+    return replace(plan, status=msgspec.structs.replace(plan.status, canary=early))
+
+
+def retired_service_follows(seen: Observed) -> Plan:
+    """Point whatever Service is not stable at the newest version, at once."""
+    plan = decide(seen)
+    newest = seen.identity.pod_hash
+    moves = tuple(
+        SwitchService(name=name, before=before, pod_hash=newest, annotate=False, event=None)
+        for name, service in seen.services.items()
+        if (before := service.spec.selector.get("rollouts-pod-template-hash", "")) not in {"", newest}
+    )
+    return replace(plan, actions=(*moves, *plan.actions)) if moves and not plan.actions else plan
+
+
+@pytest.mark.parametrize(
+    ("bug", "words"),
+    [(roles_before_promotion, "S4: stablePingPong would become"), (retired_service_follows, "S4: the pods behind")],
+    ids=["roles before promotion", "retired service follows"],
+)
+def test_a_bug_planted_into_ping_pong_is_caught(bug: Callable[[Observed], Plan], words: str) -> None:
+    toy = world(canary=CanaryStrategy(steps=WHOLE, traffic_routing=istio(), ping_pong=PING_PONG))
+    toy.decide = bug
+
+    with pytest.raises(AssertionError) as caught:
+        step_by_step(toy)
 
     assert words in str(caught.value)

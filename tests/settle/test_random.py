@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from settling.rest import assert_rest
-from settling.world import PING_PONG, World, istio, world
+from settling.world import CANARY_SERVICE, PING_PONG, STABLE_SERVICE, World, istio, world
 from tiphys.api.rollout import (
     CanaryStrategy,
     HeaderRoutingMatch,
@@ -181,18 +181,35 @@ def test_a_routed_canary_keeps_its_promises_and_comes_to_rest(
     replicas=st.integers(0, 6),
     dynamic=st.booleans(),
     delay=st.sampled_from([None, 0, 20]),
+    named=st.sampled_from([False, False, True]),
 )
 def test_ping_pong_keeps_its_promises_and_comes_to_rest(
-    steps: tuple[Step, ...], told: list[tuple[Move, int, int, bool]], *, replicas: int, dynamic: bool, delay: int | None
+    steps: tuple[Step, ...], told: list[tuple[Move, int, int, bool]], *, replicas: int, dynamic: bool, delay: int | None, named: bool
 ) -> None:
+    """With *named* the routers have the canary's and the stable Service, and ping and pong follow beside them."""
     strategy = CanaryStrategy(
         steps=steps,
         traffic_routing=istio(managed_routes=MANAGED),
+        stable_service=STABLE_SERVICE if named else "",
+        canary_service=CANARY_SERVICE if named else "",
         ping_pong=PING_PONG,
         dynamic_stable_scale=dynamic,
         abort_scale_down_delay_seconds=delay,
     )
     toy = world(canary=strategy, replicas=replicas)
+
+    live(toy, told)
+    toy.settle()
+
+    assert_rest(toy)
+
+
+@FEW
+@given(steps=st.lists(plain_steps, max_size=5).map(tuple), told=story(plain_steps), replicas=st.integers(0, 6))
+def test_ping_pong_without_a_router_keeps_its_promises_and_comes_to_rest(
+    steps: tuple[Step, ...], told: list[tuple[Move, int, int, bool]], replicas: int
+) -> None:
+    toy = world(canary=CanaryStrategy(steps=steps, ping_pong=PING_PONG), replicas=replicas)
 
     live(toy, told)
     toy.settle()

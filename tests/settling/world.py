@@ -25,7 +25,7 @@ from tiphys.core.decide import decide
 from tiphys.core.intent import HeaderRoute, MirrorRoute, Role, Routed
 from tiphys.core.invariants import plan_violations
 from tiphys.core.observed import Identity, Observed, RouterPicture, Verification
-from tiphys.core.pairs import backends
+from tiphys.core.pairs import alternates, backends
 
 FIGURES: Counter[str] = Counter()
 """What the settle tests did in this process: worlds lived, passes decided, answers (actions and statuses) judged."""
@@ -340,7 +340,7 @@ def world(
     if strategy.ping_pong is not None:
         ping, pong = strategy.ping_pong.ping_service, strategy.ping_pong.pong_service
         made.selectors |= {ping: "", pong: ""}
-        made.shares = {ping: 0, pong: 100}
+        made.shares = {ping: 0, pong: 100} if alternates(strategy) and strategy.traffic_routing is not None else {}
     if subsets:
         made.subsets = ("", "")
     if settled:
