@@ -3,7 +3,7 @@
 import pytest
 
 from inprocess import service_manifest
-from scenarios import BETA, PAUSE_STEP, Story, app, pause, told, weight
+from scenarios import BETA, CANARY_SERVICE, PAUSE_STEP, STABLE_SERVICE, VIRTUAL_SERVICE, Story, app, pause, told, weight
 from tiphys.core.observed import Verification
 from tiphys.devcluster.kinds import SERVICES
 
@@ -214,4 +214,68 @@ def test_whatever_the_status_said_a_first_deployment_comes_to_rest(stored: str) 
 
     assert story.status.canary.stable_ping_pong == ("pong" if stored == "ping" else "ping")
     assert story.weights == (100, 0)
+    assert story.onlooker.problems == []
+
+
+def test_a_rollout_changes_to_ping_pong_and_back() -> None:
+    story = told(*STEPS)
+    update(story, "2")
+    for name in ("web-ping", "web-pong"):
+        story.controller.create(service_manifest(name))
+
+    split = [{"destination": {"host": "web-pong"}, "weight": 100}, {"destination": {"host": "web-ping"}, "weight": 0}]
+    story.controller.edit(VIRTUAL_SERVICE, "web", {"spec": {"http": [{"route": split}]}})
+    pair = {"pingService": "web-ping", "pongService": "web-pong"}
+    story.edit_canary(canaryService=None, stableService=None, pingPong=pair)
+    story.rest()
+    let_go = story.selectors
+    update(story, "3")
+    alternated = (story.stable, story.weights, roles(story), story.sizes)
+    split = [{"destination": {"host": STABLE_SERVICE}, "weight": 100}, {"destination": {"host": CANARY_SERVICE}, "weight": 0}]
+    story.controller.edit(VIRTUAL_SERVICE, "web", {"spec": {"http": [{"route": split}]}})
+    story.edit_canary(canaryService=CANARY_SERVICE, stableService=STABLE_SERVICE, pingPong=None)
+    story.rest()
+    story.set_image("4")
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.promote()
+    story.rest()
+
+    assert let_go == ("", ""), "the Rollout does not name them any more"
+    assert alternated == ("3", (100, 0), ("ping", {"ping": "3", "pong": "2"}), {"3": 5})
+    assert (story.stable, story.selectors, story.sizes) == ("4", ("4", "4"), {"4": 5})
+    assert (story.selected("web-ping"), story.selected("web-pong")) == ("", "")
+
+
+def test_a_new_version_while_the_retired_one_still_has_its_delay_gives_it_the_rest_of_it() -> None:
+    story = told(weight(50), routing="ping-pong", scaleDownDelaySeconds=90)
+    story.set_image("2")
+    story.until(lambda: story.stable == "2")
+    story.advance(30)
+
+    story.set_image("3")
+    story.advance(40)
+    kept = story.sizes.get("1")
+    story.rest()
+
+    assert kept == 5
+    assert story.stable == "3"
+    assert story.sizes == {"3": 5}
+    assert story.onlooker.problems == []
+
+
+def test_going_back_to_the_retired_version_needs_no_switch() -> None:
+    story = told(weight(50), PAUSE_STEP, routing="ping-pong", scaleDownDelaySeconds=90)
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.promote()
+    story.until(lambda: story.stable == "2")
+    story.controller.api.done.clear()
+
+    story.set_image("1")
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.promote()
+    story.rest()
+
+    assert written(story, "services") == []
+    assert (story.stable, roles(story)) == ("1", ("ping", {"ping": "1", "pong": "2"}))
     assert story.onlooker.problems == []
