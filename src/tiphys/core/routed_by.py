@@ -32,8 +32,9 @@ def present_routers(rollout: Rollout) -> Manifest | None:
 
 def earlier_routers(rollout: Rollout) -> tuple[Manifest, ...]:
     """Give the parts of earlier specs, as `present_routers` gives them, whose objects nobody has looked after yet; the latest first."""
-    present = present_routers(rollout)
-    return tuple(part for part in recorded_routers(rollout) if present is None or _place(part) != _place(present))
+    known = recorded_routers(rollout)
+    present = present_routers(rollout) if known else None
+    return tuple(part for part in known if present is None or _place(part) != _place(present))
 
 
 def recorded_routers(rollout: Rollout) -> tuple[Manifest, ...]:
@@ -56,9 +57,11 @@ def with_routers(rollout: Rollout, note: UpdateRollout | None, *, routes: bool) 
 
     It is added to *note*, the write that happens anyway; a Rollout that needs no write gets none for this (S10).
     """
+    if not routes and note is None:
+        return None
     present = present_routers(rollout)
     known = recorded_routers(rollout)
-    if present is None or present in known or not (routes or note is not None):
+    if present is None or present in known:
         return note
     others = [part for part in known if _place(part) != _place(present)]
     annotation = {names.ROUTED_BY: record([present, *others])}
