@@ -13,7 +13,8 @@ from tiphys.api.workloads import EndpointSlice, ReplicaSet, Service
 from tiphys.controller.cluster import ENDPOINT_SLICE, REPLICA_SET, ROLLOUT, SERVICE, Kind, Watched
 from tiphys.controller.named import Naming, services_of
 from tiphys.kube.store import Key, Store, identity, newer
-from tiphys.traffic.router import Ref
+from tiphys.traffic.router import Ref, Search
+from tiphys.traffic.table import MENTIONS
 
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 ROLLOUT_KIND: Final[Kind] = ("argoproj.io", ROLLOUT)
@@ -58,7 +59,13 @@ class Mirror:
         self.rollouts: Store[Rollout] = Store(
             Rollout,
             own=_own_rollout,
-            indexes={"service": self._services_named, "ref": self._refs_named, "kind": self._kinds_named, "namespace": _namespace},
+            indexes={
+                "service": self._services_named,
+                "ref": self._refs_named,
+                "search": self._searches_named,
+                "kind": self._kinds_named,
+                "namespace": _namespace,
+            },
         )
         self.replica_sets: Store[ReplicaSet] = Store(
             ReplicaSet, own=_own_replica_set, indexes={"owner": _owner, "stray": _stray, "version": _version_in}
@@ -133,11 +140,20 @@ class Mirror:
     def made_for(self, uid: str, kinds: Iterable[Kind]) -> Mapping[Ref, Manifest]:
         """Give the objects of *kinds* that some router needs whose controller is the owner *uid*, in the order of their names."""
         found = {
-            Ref(group=group, kind=kind, namespace=metadata.get("namespace", ""), name=metadata["name"]): manifest
+            _ref_to(group, kind, manifest): manifest
             for group, kind in kinds
             if (store := self._manifests.get((group, kind))) is not None
             for manifest in store.by_index("owner", uid)
-            if (metadata := manifest["metadata"])
+        }
+        return {ref: found[ref] for ref in sorted(found)}
+
+    def mentioning(self, searches: Iterable[Search]) -> Mapping[Ref, Manifest]:
+        """Give the objects that any of *searches* is for, in the order of their names."""
+        found = {
+            _ref_to(search.group, search.kind, manifest): manifest
+            for search in searches
+            if (store := self._manifests.get((search.group, search.kind))) is not None
+            for manifest in store.by_index("mention", (search.namespace, search.name))
         }
         return {ref: found[ref] for ref in sorted(found)}
 
@@ -164,7 +180,7 @@ class Mirror:
             case ("discovery.k8s.io", "EndpointSlice"):
                 return self._slices
             case _:
-                return self._manifests.setdefault(kind, Store(Manifest, indexes={"owner": _manifest_owner}))
+                return self._manifests.setdefault(kind, Store(Manifest, indexes={"owner": _manifest_owner, "mention": _mentions(kind)}))
 
     # Own writes
 
@@ -243,8 +259,12 @@ class Mirror:
     def _manifest_handler(self, kind: Kind) -> Callable[[Key, Manifest | None, Manifest | None], None]:
         group, name = kind
 
-        def changed(key: Key, _old: Manifest | None, _new: Manifest | None) -> None:
+        mentions = _mentions(kind)
+
+        def changed(key: Key, old: Manifest | None, new: Manifest | None) -> None:
             self._tell(self.rollouts.by_index("ref", Ref(group=group, kind=name, namespace=key.namespace, name=key.name)))
+            for space, mentioned in {place for each in (old, new) if each is not None for place in mentions(each)}:
+                self._tell(self.rollouts.by_index("search", Search(group=group, kind=name, namespace=space, name=mentioned)))
 
         return changed
 
@@ -262,6 +282,10 @@ class Mirror:
     def _refs_named(self, rollout: Rollout) -> Iterable[Ref]:
         named = self._naming.or_nothing(rollout)
         return named.refs if named is not None else ()
+
+    def _searches_named(self, rollout: Rollout) -> Iterable[Search]:
+        named = self._naming.or_nothing(rollout)
+        return named.searches if named is not None else ()
 
     def _kinds_named(self, rollout: Rollout) -> Iterable[Kind]:
         named = self._naming.or_nothing(rollout)
@@ -296,6 +320,21 @@ def _wants(rollout: Rollout, stray: ReplicaSet) -> bool:
 def _manifest_owner(found: Manifest) -> Iterable[str]:
     owners = found["metadata"].get("ownerReferences") or ()
     return [owner.get("uid", "") for owner in owners if owner.get("controller")]
+
+
+def _mentions(kind: Kind) -> Callable[[Manifest], Iterable[tuple[str, str]]]:
+    """Give what tells the names, with their namespaces, that an object of *kind* mentions."""
+    mentioned = MENTIONS.get(kind)
+
+    def places(found: Manifest) -> Iterable[tuple[str, str]]:
+        space = found["metadata"].get("namespace", "")
+        return () if mentioned is None else {(space, name) for name in mentioned(found)}
+
+    return places
+
+
+def _ref_to(group: str, kind: str, found: Manifest) -> Ref:
+    return Ref(group=group, kind=kind, namespace=found["metadata"].get("namespace", ""), name=found["metadata"]["name"])
 
 
 def _owner_key(found: ReplicaSet) -> Key | None:

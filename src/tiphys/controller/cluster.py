@@ -12,7 +12,7 @@ from tiphys.api.workloads import EndpointSlice, Pod, ReplicaSet, Service
 from tiphys.core.actions import Event
 from tiphys.kube.events import About
 from tiphys.kube.store import Key
-from tiphys.traffic.router import Ref
+from tiphys.traffic.router import Ref, Search
 
 ROLLOUT: Final = "Rollout"
 REPLICA_SET: Final = "ReplicaSet"
@@ -86,6 +86,9 @@ class Caches(Protocol):
 
     def made_for(self, uid: str, kinds: Iterable[Kind]) -> Mapping[Ref, Manifest]:
         """Give the objects of *kinds* that some router needs whose controller is the owner *uid*, in the order of their names."""
+
+    def mentioning(self, searches: Iterable[Search]) -> Mapping[Ref, Manifest]:
+        """Give the objects that any of *searches* is for, in the order of their names."""
 
     def demand(self, kind: Kind) -> Watched:
         """Say how far the cache of a kind is, and begin to fill it where nobody asked for it so far."""

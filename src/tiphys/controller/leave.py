@@ -11,6 +11,7 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, Strategy
 from tiphys.controller.caches import Mirror, loading
 from tiphys.controller.cluster import Cluster, key_of, rollout_ref
+from tiphys.controller.named import kinds_of, refs_of, searches_of
 from tiphys.controller.observe import Sight
 from tiphys.core.actions import Plan, RouteTraffic
 from tiphys.core.intent import Backend, Role, TrafficIntent
@@ -82,12 +83,12 @@ def _read(rollout: Rollout, part: Manifest, sight: Sight, caches: Mirror, router
         canary = CanaryStrategy()
     before = msgspec.structs.replace(rollout, spec=msgspec.structs.replace(rollout.spec, strategy=Strategy(canary=canary)))
     routers = routers_of(before)
-    refs = tuple(dict.fromkeys(ref for router in routers for ref in router.reads()))
-    kinds = {(ref.group, ref.kind) for ref in refs}
+    refs, searches = refs_of(routers), searches_of(routers)
+    kinds = kinds_of(refs, searches)
     if loading(caches, kinds):
         return None
     read = {ref: manifest for ref in refs if (manifest := caches.manifest(ref)) is not None}
-    found = {**read, **caches.made_for(rollout.metadata.uid, kinds)}
+    found = {**read, **caches.made_for(rollout.metadata.uid, kinds), **caches.mentioning(searches)}
     return _Earlier(canary=canary, routers=routers, found=found, kept=frozenset(sight.named.refs))
 
 

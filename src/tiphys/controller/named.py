@@ -1,25 +1,26 @@
 """Which other objects does a Rollout name, and so, whose changes concern it?"""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from tiphys.api.rollout import Rollout
 from tiphys.api.validation import named_services
-from tiphys.traffic.router import Ref, Router
+from tiphys.traffic.router import Ref, Router, Search, Searching
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """The Services a Rollout names (without empty names, each once), its routers, and the objects these read."""
+    """The Services a Rollout names (without empty names, each once), its routers, the objects these read and what they look for."""
 
     services: tuple[str, ...]
     routers: tuple[Router, ...]
     refs: tuple[Ref, ...]
+    searches: tuple[Search, ...] = ()
 
     @property
     def kinds(self) -> frozenset[tuple[str, str]]:
         """Groups and kinds that must be watched for the routers."""
-        return frozenset((ref.group, ref.kind) for ref in self.refs)
+        return kinds_of(self.refs, self.searches)
 
 
 @dataclass(slots=True)
@@ -40,8 +41,7 @@ class Naming:
         if known is not None and generation and known[:2] == (generation, stable):
             return known[2]
         routers = tuple(self.routers_of(rollout))
-        refs = tuple(dict.fromkeys(ref for router in routers for ref in router.reads()))
-        named = Named(services=services_of(rollout), routers=routers, refs=refs)
+        named = Named(services=services_of(rollout), routers=routers, refs=refs_of(routers), searches=searches_of(routers))
         self._known[uid] = (generation, stable, named)
         return named
 
@@ -65,3 +65,18 @@ class Naming:
 def services_of(rollout: Rollout) -> tuple[str, ...]:
     """Give the Services that the strategy names, each once."""
     return tuple(dict.fromkeys(named_services(rollout).values()))
+
+
+def refs_of(routers: Sequence[Router]) -> tuple[Ref, ...]:
+    """Give the objects that *routers* read or make, each once."""
+    return tuple(dict.fromkeys(ref for router in routers for ref in router.reads()))
+
+
+def searches_of(routers: Sequence[Router]) -> tuple[Search, ...]:
+    """Give what *routers* look for, each once."""
+    return tuple(dict.fromkeys(search for router in routers if isinstance(router, Searching) for search in router.searches()))
+
+
+def kinds_of(refs: Iterable[Ref], searches: Iterable[Search]) -> frozenset[tuple[str, str]]:
+    """Give groups and kinds of what is read and what is looked for."""
+    return frozenset((ref.group, ref.kind) for ref in refs) | {(search.group, search.kind) for search in searches}

@@ -92,7 +92,7 @@ class Eye:
         replica_sets = tuple(sorted(self._caches.owned(rollout.metadata.uid), key=lambda found: found.metadata.name))
         services = self._services(rollout, named)
         read = {ref: manifest for ref in named.refs if (manifest := self._caches.manifest(ref)) is not None}
-        found = {**read, **self._caches.made_for(rollout.metadata.uid, named.kinds)}
+        found = {**read, **self._caches.made_for(rollout.metadata.uid, named.kinds), **self._caches.mentioning(named.searches)}
         wrong, steps_hash = self._spec(rollout, memory)
         who, template_problems = self._identity(rollout, replica_sets, memory)
         picture, router_problems = self._routes(rollout, named, found, memory)

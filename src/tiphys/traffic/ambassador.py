@@ -10,13 +10,12 @@ from tiphys.api.meta import Manifest
 from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES
 from tiphys.api.rollout import CanaryStrategy, Rollout
 from tiphys.core.intent import Feature, HeaderRoute, MirrorRoute, Role, Routed, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.traffic import ambassador_copies as copies
 from tiphys.traffic.manifests import annotations, count, mapping, with_annotation
 from tiphys.traffic.named_members import services_by_role
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.route_steps import Standing, read_back, standing_routes, written_down
-from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
+from tiphys.traffic.router import Ref, Rendered
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.together import combine
 
@@ -124,14 +123,6 @@ class AmbassadorRouter:
             apply |= {ref: manifest for ref, manifest in wanted.items() if ref not in found or ref in ours or ref == self._ref(base)}
             absent |= ours - wanted.keys()
         return Rendered(apply=apply, absent=frozenset(absent), errors=tuple(errors))
-
-    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
-        """Ask nothing: a Mapping's status does not tell what its proxies use."""
-        return ()
-
-    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:  # noqa: ARG002  the protocol's argument
-        """Say that nobody can know."""
-        return Confirmation(verified=Verification.CANNOT_KNOW, detail="Ambassador does not tell which Mappings its proxies use")
 
     # Reading
 

@@ -10,7 +10,6 @@ from tiphys.api.meta import Manifest
 from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES, ROUTED_EXPERIMENTS
 from tiphys.api.rollout import CanaryStrategy, Rollout
 from tiphys.core.intent import Feature, HeaderRoute, MirrorRoute, Routed, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.core.pairs import backends
 from tiphys.traffic.apisix_rules import Source, rule_name, rules
 from tiphys.traffic.manifests import annotations, entries, mapping, with_annotation
@@ -25,7 +24,7 @@ from tiphys.traffic.named_members import (
 )
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.route_steps import Standing, read_back, standing_routes, written_down
-from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
+from tiphys.traffic.router import Ref, Rendered
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.shares import Parted, overflow_warning, shares, weighted, wished_experiments
 from tiphys.traffic.together import combine
@@ -181,14 +180,6 @@ class ApisixRouter:
             warnings=tuple(warning for warning in warnings if warning),
             errors=tuple(errors),
         )
-
-    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
-        """Ask nothing: what the status of a route means differs between releases of APISIX's controller."""
-        return ()
-
-    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:  # noqa: ARG002  the protocol's argument
-        """Say that nobody can know."""
-        return Confirmation(verified=Verification.CANNOT_KNOW, detail="APISIX does not tell which weights it uses")
 
     # The route that carries the weights
 

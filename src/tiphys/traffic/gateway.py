@@ -8,13 +8,12 @@ from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, Step
 from tiphys.core.intent import Feature, Role, Routed, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.core.pairs import backends
 from tiphys.core.wish import fold_routes
 from tiphys.traffic.gateway_route import Managed, Route, Services, managed_rules, said, take_apart, warnings, written
 from tiphys.traffic.gateway_spec import Target, canary_problems, targets_of
 from tiphys.traffic.gateway_status import cannot_mirror, reported
-from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
+from tiphys.traffic.router import Confirmation, Ref, Rendered
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.shares import wished_experiments
 from tiphys.traffic.together import combine, combine_verified
@@ -116,14 +115,6 @@ class GatewayRouter:
         if errors and not apply:
             raise errors[0]
         return Rendered(apply=apply, warnings=tuple(told), errors=tuple(errors))
-
-    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
-        """Ask nothing: what is known of the data plane stands in the routes' own status."""
-        return ()
-
-    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:  # noqa: ARG002  the protocol's argument
-        """Say that answers tell nothing."""
-        return Confirmation(verified=Verification.CANNOT_KNOW, detail="the status of the routes tells, see reported")
 
     def reported(self, found: Mapping[Ref, Manifest]) -> Confirmation:
         """Say whether the implementations have taken every route as it is now, by its status."""

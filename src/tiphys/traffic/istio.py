@@ -9,13 +9,12 @@ from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, IstioDestinationRule, IstioRouting, IstioVirtualService, Rollout
 from tiphys.core.intent import Feature, Role, Routed, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.core.pairs import alternates, backends
 from tiphys.traffic import istio_rules
 from tiphys.traffic.istio_hosts import Sides, recorded_experiments
 from tiphys.traffic.istio_services import VirtualService, said, take_apart, warnings, written
 from tiphys.traffic.manifests import annotations
-from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
+from tiphys.traffic.router import Ref, Rendered
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.shares import wished_experiments
 from tiphys.traffic.together import combine
@@ -146,14 +145,6 @@ class IstioRouter:
         if errors and not apply:
             raise errors[0]
         return Rendered(apply=apply, warnings=tuple(told), errors=tuple(errors))
-
-    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
-        """Ask nothing: no part of Istio tells which routes its proxies use."""
-        return ()
-
-    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:  # noqa: ARG002  the protocol's argument
-        """Say that nobody can know."""
-        return Confirmation(verified=Verification.CANNOT_KNOW, detail="Istio does not tell which routes its proxies use")
 
     @property
     def _rule_ref(self) -> Ref:

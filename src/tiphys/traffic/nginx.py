@@ -10,12 +10,11 @@ from tiphys.api.meta import Manifest
 from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES, WRITTEN_ANNOTATIONS
 from tiphys.api.rollout import CanaryStrategy, NginxRouting, Rollout
 from tiphys.core.intent import Backend, Feature, HeaderRoute, MirrorRoute, Role, Routed, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.traffic import nginx_says
 from tiphys.traffic.manifests import annotations, entries, mapping, text, with_annotation
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.route_steps import read_back, standing_routes, written_down
-from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
+from tiphys.traffic.router import Ref, Rendered
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.together import combine
 
@@ -123,14 +122,6 @@ class NginxRouter:
         gone = wish.backend(Role.CANARY) is None
         absent = [target.canary for target in self.targets if gone and target.stable in apply and target.canary in found]
         return Rendered(apply=apply, absent=frozenset((*absent, *self._left_over(found))), errors=tuple(errors))
-
-    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
-        """Ask nothing: ingress-nginx does not tell which Ingresses its proxies use."""
-        return ()
-
-    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:  # noqa: ARG002  the protocol's argument
-        """Say that nobody can know."""
-        return Confirmation(verified=Verification.CANNOT_KNOW, detail="ingress-nginx does not tell which Ingresses its proxies use")
 
     def _wish(self, canary: int, headers: tuple[HeaderRoute, ...] = (), mirrors: tuple[MirrorRoute, ...] = ()) -> TrafficIntent:
         backends = (

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
@@ -40,12 +40,33 @@ class Rendered:
     errors: tuple[SpecError, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Search:
+    """
+    All objects of a kind in one namespace that mention *name*.
+
+    What an object of the kind mentions is told by the table (`tiphys.traffic.table.MENTIONS`), once for all Rollouts, so that the
+    shell finds them by an index.
+    """
+
+    group: str
+    kind: str
+    namespace: str
+    name: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """One thing to ask a product about what it really does; *key* identifies it for caching answers."""
+    """
+    One thing to ask a product about what it really does.
+
+    *via* names who can ask it (an API of the product, a probe), *request* holds what that one needs to know, and *key* identifies
+    the question among all others, so that an answer can serve several Rollouts.
+    """
 
     key: str
-    request: Mapping[str, str]
+    via: str
+    request: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,8 +82,8 @@ class Router(Protocol):
     One product, spoken to through its Kubernetes objects.
 
     Pure: no weights are added up here, nobody is talked to, nothing is logged. *found* holds the objects of `reads()` that exist, as
-    plain JSON, and beside them all others of these kinds that the Rollout owns, for those that an earlier spec asked for; it is never
-    changed in place. What a product cannot do is missing from `supports`.
+    plain JSON, and beside them all others of these kinds that the Rollout owns, for those that an earlier spec asked for, and what
+    its searches (see `Searching`) found; it is never changed in place. What a product cannot do is missing from `supports`.
     """
 
     @property
@@ -95,12 +116,6 @@ class Router(Protocol):
 
         """
 
-    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:
-        """Name what must be asked to verify *wish*; nothing where the product cannot be asked."""
-
-    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:
-        """Judge the answers, by question key."""
-
 
 @runtime_checkable
 class Reporting(Protocol):
@@ -108,3 +123,22 @@ class Reporting(Protocol):
 
     def reported(self, found: Mapping[Ref, Manifest]) -> Confirmation:
         """Say whether the product has taken the objects as they are now; *found* as for the router."""
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """A router whose product can be asked, beside its objects, what it really does."""
+
+    def questions(self, found: Mapping[Ref, Manifest]) -> Sequence[Question]:
+        """Name what must be asked to verify what the objects say now; nothing where nothing has to be verified."""
+
+    def confirmed(self, found: Mapping[Ref, Manifest], answers: Mapping[str, Manifest]) -> Confirmation:
+        """Judge the *answers*, by question key: there is one for every question about *found*."""
+
+
+@runtime_checkable
+class Searching(Protocol):
+    """A router that also needs objects whose names the Rollout does not tell: those that mention one of its own."""
+
+    def searches(self) -> Sequence[Search]:
+        """Name what to look for; the kinds may be among those of `reads`, too."""

@@ -11,12 +11,11 @@ from tiphys.api.meta import Manifest
 from tiphys.api.names import HEADER_ROUTES
 from tiphys.api.rollout import CanaryStrategy, Rollout, SmiRouting
 from tiphys.core.intent import Backend, Feature, HeaderRoute, MatchKind, Role, Routed, TextMatch, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.core.pairs import alternates, backends
 from tiphys.traffic.manifests import annotations, mapping, with_annotation
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.route_steps import read_back, written_down
-from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
+from tiphys.traffic.router import Ref, Rendered
 from tiphys.traffic.settings import HTTP_ROUTE_GROUP, SMI_VERSIONS, TRAFFIC_SPLIT, Settings
 from tiphys.traffic.shares import wished_experiments
 
@@ -121,14 +120,6 @@ class SmiRouter:
         apply = self._written(wish, found)
         spare = [ref for ref in self.reads() if ref in found and ref not in apply and self._ours(found[ref])]
         return Rendered(apply=apply, absent=frozenset((*spare, *self._left_over(found))))
-
-    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
-        """Ask nothing: a TrafficSplit has no status."""
-        return ()
-
-    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:  # noqa: ARG002  the protocol's argument
-        """Say that nobody can know."""
-        return Confirmation(verified=Verification.CANNOT_KNOW, detail="a TrafficSplit does not tell whether a mesh uses it")
 
     @property
     def _main(self) -> Ref:

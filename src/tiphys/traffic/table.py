@@ -1,10 +1,11 @@
 """Which routers are there, which ones does a Rollout use, and what does it ask that they cannot do?"""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from tiphys.api.errors import SpecError
+from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
 from tiphys.core.pairs import alternates
@@ -20,6 +21,7 @@ class Product:
 
     *field* is the key below `trafficRouting`, *spec* its value; *supports* is the most that a router of the product can do (a
     router's own `supports` says what it can do as configured). *plugin* is the key below `plugins` that asks for it as well.
+    *mentions* tells, for each kind (group and name) that its routers search, which names an object of it mentions.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Product:
     router: Callable[[Rollout, Settings], Router]
     supports: frozenset[Feature]
     plugin: str = ""
+    mentions: tuple[tuple[tuple[str, str], Callable[[Manifest], Iterable[str]]], ...] = ()
 
 
 ROUTERS: Final[tuple[Product, ...]] = (
@@ -55,6 +58,11 @@ ROUTERS: Final[tuple[Product, ...]] = (
     ),
 )
 """Every product, in the order in which they are asked (traffic-routing reference 1.3)."""
+
+MENTIONS: Final[Mapping[tuple[str, str], Callable[[Manifest], Iterable[str]]]] = {
+    kind: mentions for product in ROUTERS for kind, mentions in product.mentions
+}
+"""What the objects of a kind mention, for all kinds that some router searches; malformed objects mention nothing."""
 
 _FIELDS: Final = ("istio", "nginx", "alb", "smi", "ambassador", "appMesh", "traefik", "apisix")
 

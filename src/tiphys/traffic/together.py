@@ -62,9 +62,11 @@ def combine_verified(confirmations: Sequence[Confirmation]) -> Confirmation:
 
 def reported_by_all(routers: Sequence[Router], found: Mapping[Ref, Manifest]) -> Confirmation:
     """Give the one answer of the objects that report on themselves; a router without such objects cannot know."""
-    return combine_verified(
-        [router.reported(found) if isinstance(router, Reporting) else Confirmation(verified=Verification.CANNOT_KNOW) for router in routers]
-    )
+    return combine_verified([router.reported(found) if isinstance(router, Reporting) else _silent(router) for router in routers])
+
+
+def _silent(router: Router) -> Confirmation:
+    return Confirmation(verified=Verification.CANNOT_KNOW, detail=f"{router.name} does not tell what its proxies do")
 
 
 def render_all(

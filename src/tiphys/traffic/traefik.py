@@ -10,7 +10,6 @@ from tiphys.api.meta import Manifest
 from tiphys.api.names import ROUTED_EXPERIMENTS
 from tiphys.api.rollout import CanaryStrategy, Rollout
 from tiphys.core.intent import Feature, Routed, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.core.pairs import backends
 from tiphys.traffic.manifests import mapping, with_annotation
 from tiphys.traffic.named_members import (
@@ -22,7 +21,7 @@ from tiphys.traffic.named_members import (
     services_by_role,
     weighs_experiments,
 )
-from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
+from tiphys.traffic.router import Ref, Rendered
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.shares import Parted, overflow_warning, shares, weighted, wished_experiments
 
@@ -105,14 +104,6 @@ class TraefikRouter:
             manifest = with_annotation(manifest, ROUTED_EXPERIMENTS, ",".join(sorted(wished_experiments(wish))))
         warning = overflow_warning(parted, wish, self._ref)
         return Rendered(apply={self._ref: manifest}, warnings=(warning,) if warning else ())
-
-    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:  # noqa: ARG002  the protocol's arguments
-        """Ask nothing: Traefik writes no status."""
-        return ()
-
-    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:  # noqa: ARG002  the protocol's argument
-        """Say that nobody can know."""
-        return Confirmation(verified=Verification.CANNOT_KNOW, detail="Traefik does not tell which weights it uses")
 
     @property
     def _ref(self) -> Ref:

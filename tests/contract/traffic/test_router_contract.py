@@ -24,8 +24,7 @@ from tiphys.core.intent import (
     TextMatch,
     TrafficIntent,
 )
-from tiphys.core.observed import Verification
-from tiphys.traffic.router import Confirmation, Question, Ref, Rendered, Router
+from tiphys.traffic.router import Ref, Rendered, Router
 from tiphys.traffic.table import ROUTERS, lacking
 from tiphys.traffic.together import combine, render_all
 
@@ -190,14 +189,6 @@ def test_malformed_objects_are_told_and_crash_nothing(setup: Setup, data: st.Dat
     assert problems or not errors
 
 
-@every_setup
-def test_a_router_that_cannot_be_asked_says_that_nobody_can_know(setup: Setup) -> None:
-    questions = setup.router.questions(setup.wish(20), setup.start)
-
-    if not questions:
-        assert setup.router.confirmed({}).verified is Verification.CANNOT_KNOW
-
-
 # --- features -------------------------------------------------------------------------------------------------------------------
 
 
@@ -294,12 +285,6 @@ class Lesser:
         if self.lacks is Feature.WEIGHTS:
             raise SpecError(field="lesser", found=None, wanted="an object that is there")
         return self.whole.render(wish, found)
-
-    def questions(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Sequence[Question]:
-        return self.whole.questions(wish, found)
-
-    def confirmed(self, answers: Mapping[str, Manifest]) -> Confirmation:
-        return self.whole.confirmed(answers)
 
 
 @pytest.mark.parametrize("feature", sorted(set(Feature) - {Feature.WEIGHTS}))

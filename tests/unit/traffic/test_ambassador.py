@@ -9,7 +9,6 @@ from routers import MANAGED, MAPPING, ambassador_rollout, mapping, router_for, s
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.core.intent import Backend, HeaderMatch, HeaderRoute, MatchKind, MirrorRoute, RequestMatch, Role, TextMatch, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.traffic.ambassador import ambassador_router
 from tiphys.traffic.ambassador_copies import MOST_ALTERNATIVES, redirected
 from tiphys.traffic.settings import Settings
@@ -164,13 +163,6 @@ def test_bases_that_differ_are_not_uniform_and_the_larger_weight_counts() -> Non
 
     assert routed is not None
     assert (routed.canary, routed.stable, routed.uniform) == (20, 100, False)
-
-
-def test_ambassador_cannot_be_asked() -> None:
-    router = router_for(ambassador_rollout())
-
-    assert router.questions(wish(20), {}) == ()
-    assert router.confirmed({}).verified is Verification.CANNOT_KNOW
 
 
 # --- writing --------------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ from routers import APISIX_ROUTE, MANAGED, apisix_rollout, apisix_route, router_
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.core.intent import Backend, HeaderMatch, HeaderRoute, MatchKind, MirrorRoute, RequestMatch, Role, TextMatch, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.traffic.apisix import apisix_router
 from tiphys.traffic.router import Ref
 from tiphys.traffic.settings import Settings
@@ -222,8 +221,6 @@ def test_the_main_route_and_those_of_the_managed_names_are_read() -> None:
     assert router.reads() == [
         Ref(group="apisix.apache.org", kind="ApisixRoute", namespace="default", name=name) for name in ("web", *MANAGED)
     ]
-    assert router.questions(wish(20), {}) == ()
-    assert router.confirmed({}).verified is Verification.CANNOT_KNOW
 
 
 # --- writing --------------------------------------------------------------------------------------------------------------------

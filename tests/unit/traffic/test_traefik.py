@@ -10,7 +10,6 @@ from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.names import ROUTED_EXPERIMENTS
 from tiphys.core.intent import Backend, Role, Routed, TrafficIntent
-from tiphys.core.observed import Verification
 from tiphys.traffic.router import Ref, Router
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.traefik import traefik_router
@@ -151,13 +150,6 @@ def test_the_group_is_the_operators_choice() -> None:
     router = router_for(traefik_rollout(), Settings(traefik_group="traefik.containo.us"))
 
     assert router.reads() == [Ref(group="traefik.containo.us", kind="TraefikService", namespace="default", name="web")]
-
-
-def test_traefik_cannot_be_asked() -> None:
-    router = router_for(traefik_rollout())
-
-    assert router.questions(wish(20), {}) == ()
-    assert router.confirmed({}).verified is Verification.CANNOT_KNOW
 
 
 # --- writing --------------------------------------------------------------------------------------------------------------------
