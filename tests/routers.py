@@ -1,18 +1,17 @@
 """Routers as the contract tests meet them: one line per way to configure a product, with the objects it finds before any rollout."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import yaml
 from hypothesis import strategies as st
 
 from builders import rollout
+from router_setup import CANARY, MANAGED, PING_PONG, STABLE, Objects, Setup, after, alternating, router_for, strategy
 from tiphys.api.meta import Manifest
 from tiphys.api.names import HASH_LABEL, MANAGED_BY
-from tiphys.api.rollout import Rollout, Strategy
+from tiphys.api.rollout import Rollout
 from tiphys.core.intent import (
     Backend,
     Feature,
@@ -26,84 +25,10 @@ from tiphys.core.intent import (
     TrafficIntent,
 )
 from tiphys.traffic.istio import GROUP
-from tiphys.traffic.router import Ref, Router
+from tiphys.traffic.router import Ref
 from tiphys.traffic.settings import Settings
-from tiphys.traffic.table import routers_of
 
-STABLE, CANARY = "web-stable", "web-canary"
-MANAGED = ("first", "second", "third")
-
-Objects = Mapping[Ref, Manifest]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """
-    One way to configure *product*.
-
-    *places* are paths of maps in which somebody else's fields may stand; *shows* are the features that this setup exercises;
-    *without_ours* takes from an object what we may leave behind at rest. *creates* are the objects that the router makes itself, so
-    that nothing is wrong while they are missing. *sayable* turns any wish into one that the product can say, where `supports` does not
-    tell the whole of it.
-    """
-
-    product: str
-    router: Router
-    start: Objects
-    shows: frozenset[Feature]
-    places: tuple[tuple[Ref, tuple[str | int, ...]], ...]
-    without_ours: Callable[[Manifest], Manifest] = lambda manifest: manifest
-    stable: str = STABLE
-    canary: str = CANARY
-    maximum: int = 100
-    creates: frozenset[Ref] = frozenset()
-    sayable: Callable[[TrafficIntent], TrafficIntent] = lambda wish: wish
-
-    def wish(self, canary: int, **more: Any) -> TrafficIntent:  # noqa: ANN401  the fields have types
-        """Give a wish in which the canary gets *canary* parts."""
-        backends = (
-            Backend(role=Role.STABLE, service=self.stable, pod_hash="55c4d8f7b", weight=self.maximum - canary),
-            Backend(role=Role.CANARY, service=self.canary, pod_hash="7d9f6c5b8", weight=canary),
-        )
-        return TrafficIntent(**{"backends": backends, "managed": MANAGED, "maximum": self.maximum, **more})
-
-    def start_wish(self) -> TrafficIntent:
-        """Give the wish of a Rollout at rest: everything to stable, no canary, no routes."""
-        stable = Backend(role=Role.STABLE, service=self.stable, pod_hash="55c4d8f7b", weight=self.maximum)
-        return TrafficIntent(backends=(stable,), managed=MANAGED, maximum=self.maximum)
-
-    def disturbed(self, noise: object) -> Objects:
-        """Give the start with *noise* in a field of its own at every place."""
-        objects = dict(self.start)
-        for ref, path in self.places:
-            objects[ref] = _put(objects[ref], path, noise)
-        return objects
-
-
-PING_PONG: dict[str, Any] = {"canaryService": "", "stableService": "", "pingPong": {"pingService": "web-ping", "pongService": "web-pong"}}
-"""What makes a strategy alternate its Services: pong is stable as long as no status says otherwise."""
-
-
-def alternating(text: str) -> str:
-    """Give route objects of canary and stable for the ping and the pong Service."""
-    return text.replace(STABLE, "web-pong").replace(CANARY, "web-ping")
-
-
-def after(setup: Setup, wish: TrafficIntent, found: Objects) -> Objects:
-    """Give the objects after *wish* was written to *found*."""
-    rendered = setup.router.render(wish, found)
-    return {ref: manifest for ref, manifest in {**found, **rendered.apply}.items() if ref not in rendered.absent}
-
-
-def _put(value: Any, path: tuple[str | int, ...], noise: object) -> Any:  # noqa: ANN401  any JSON value
-    if not path:
-        return {**value, "foreign": noise}
-    key, *rest = path
-    inner = _put(value[key], tuple(rest), noise)
-    if isinstance(value, list):
-        return [inner if index == key else item for index, item in enumerate(value)]
-    return {**value, key: inner}
-
+__all__ = ["CANARY", "MANAGED", "PING_PONG", "STABLE", "Objects", "Setup", "after", "alternating", "router_for", "strategy"]
 
 # --- wishes ---------------------------------------------------------------------------------------------------------------------
 
@@ -168,11 +93,6 @@ AWAY = Ref(group=GROUP, kind="VirtualService", namespace="mesh", name="entrance"
 RULE = Ref(group=GROUP, kind="DestinationRule", namespace="default", name="web")
 
 
-def strategy(**fields: Any) -> Strategy:  # noqa: ANN401  any JSON value
-    """Give a canary strategy from its JSON form."""
-    return msgspec.json.decode(msgspec.json.encode({"canary": fields}), type=Strategy)
-
-
 def istio_rollout(istio: Manifest, **fields: Any) -> Rollout:  # noqa: ANN401  any JSON value
     """Give a Rollout with the `istio` block *istio*; *fields* are of the strategy, in their JSON form."""
     routing = {"istio": istio, "managedRoutes": [{"name": name} for name in MANAGED], **fields.pop("trafficRouting", {})}
@@ -189,12 +109,6 @@ def virtual_service(text: str, *, ref: Ref = VIRTUAL_SERVICE) -> Manifest:
 def destination_rule(text: str) -> Manifest:
     """Give a DestinationRule with the spec *text*, in YAML."""
     return virtual_service(text, ref=RULE)
-
-
-def router_for(subject: Rollout, settings: Settings | None = None) -> Router:
-    """Give the only router of *subject*."""
-    (router,) = routers_of(subject, settings=settings or Settings())
-    return router
 
 
 def _restless(manifest: Manifest) -> Manifest:
