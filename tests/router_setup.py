@@ -1,7 +1,7 @@
 """What is a way to configure a product, as the contract tests meet it? The ways themselves are in `routers` and its neighbours."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -27,7 +27,8 @@ class Setup:
     *places* are paths of maps in which somebody else's fields may stand; *shows* are the features that this setup exercises;
     *without_ours* takes from an object what we may leave behind at rest. *creates* are the objects that the router makes itself, so
     that nothing is wrong while they are missing. *sayable* turns any wish into one that the product can say, where `supports` does not
-    tell the whole of it.
+    tell the whole of it. *only_read* are objects that the router never changes; *beyond* names, for an object, those that nobody finds
+    without it. *passes* is in how many renderings a wish is in place, where S4 takes more than one.
     """
 
     product: str
@@ -41,6 +42,9 @@ class Setup:
     maximum: int = 100
     creates: frozenset[Ref] = frozenset()
     sayable: Callable[[TrafficIntent], TrafficIntent] = lambda wish: wish
+    only_read: frozenset[Ref] = frozenset()
+    beyond: Mapping[Ref, frozenset[Ref]] = field(default_factory=dict)
+    passes: int = 1
 
     def wish(self, canary: int, **more: Any) -> TrafficIntent:  # noqa: ANN401  the fields have types
         """Give a wish in which the canary gets *canary* parts."""
@@ -73,9 +77,11 @@ def alternating(text: str) -> str:
 
 
 def after(setup: Setup, wish: TrafficIntent, found: Objects) -> Objects:
-    """Give the objects after *wish* was written to *found*."""
-    rendered = setup.router.render(wish, found)
-    return {ref: manifest for ref, manifest in {**found, **rendered.apply}.items() if ref not in rendered.absent}
+    """Give the objects after *wish* was written to *found*, until it is in place."""
+    for _ in range(setup.passes):
+        rendered = setup.router.render(wish, found)
+        found = {ref: manifest for ref, manifest in {**found, **rendered.apply}.items() if ref not in rendered.absent}
+    return found
 
 
 def _put(value: Any, path: tuple[str | int, ...], noise: object) -> Any:  # noqa: ANN401  any JSON value

@@ -1,5 +1,6 @@
 """What is wrong with the objects of a file, as far as the file itself can tell? (User interfaces 1.8.)"""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
@@ -21,6 +22,9 @@ from tiphys.traffic.table import routers_of, unsupported
 
 DEFAULT_NAMESPACE: Final = "default"
 """Where objects without a namespace are taken to be: together."""
+
+_OBJECT: Final = re.compile(r"\((\w+ [^\s()/]+/[^\s()]+)\)")
+"""How a router names an object that has to be there."""
 
 T = TypeVar("T", bound=Wire)
 
@@ -110,8 +114,8 @@ def _reference_problems(rollout: Rollout, together: Sequence[Document]) -> Itera
             yield error
     found = _manifests(together)
     for router in routers_of(rollout, settings=Settings()):
-        missing = [str(ref) for ref in router.reads() if ref not in found]
-        yield from (error for error in router.problems(found) if not any(f"({ref})" in error.wanted for ref in missing))
+        there = {str(ref) for ref in found}
+        yield from (error for error in router.problems(found) if there.issuperset(_OBJECT.findall(error.wanted)))
 
 
 def _foreign_routes(rollout: Rollout, together: Sequence[Document]) -> Iterator[SpecError]:

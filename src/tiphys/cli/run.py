@@ -83,6 +83,13 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     show_default=True,
     help="Version of SMI TrafficSplits.",
 )
+@click.option(
+    "--appmesh-crd-version",
+    "app_mesh_version",
+    default="v1beta2",
+    show_default=True,
+    help="Version of App Mesh's objects.",
+)
 def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each option above
     """
     Run the controller until it is stopped.
@@ -121,7 +128,10 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
             log_level=given.get("loglevel", "info"),
             log_format=options["logformat"],
             routers=RouterSettings(
-                istio_inherit=options["istio_inherit"], traefik_group=options["traefik_group"], smi_version=options["smi_version"]
+                istio_inherit=options["istio_inherit"],
+                traefik_group=options["traefik_group"],
+                smi_version=options["smi_version"],
+                app_mesh_version=options["app_mesh_version"],
             ),
         )
     )

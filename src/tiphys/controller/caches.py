@@ -328,7 +328,7 @@ def _mentions(kind: Kind) -> Callable[[Manifest], Iterable[tuple[str, str]]]:
 
     def places(found: Manifest) -> Iterable[tuple[str, str]]:
         space = found["metadata"].get("namespace", "")
-        return () if mentioned is None else {(space, name) for name in mentioned(found)}
+        return () if mentioned is None else {each if isinstance(each, tuple) else (space, each) for each in mentioned(found)}
 
     return places
 

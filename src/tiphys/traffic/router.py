@@ -43,7 +43,7 @@ class Rendered:
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Search:
     """
-    All objects of a kind in one namespace that mention *name*.
+    All objects of a kind that mention *name* in *namespace*, which is their own unless they say otherwise.
 
     What an object of the kind mentions is told by the table (`tiphys.traffic.table.MENTIONS`), once for all Rollouts, so that the
     shell finds them by an index.

@@ -6,6 +6,7 @@ from typing import Final
 
 TRAFFIC_SPLIT: Final = ("split.smi-spec.io", "TrafficSplit")
 HTTP_ROUTE_GROUP: Final = ("specs.smi-spec.io", "HTTPRouteGroup")
+APP_MESH: Final = "appmesh.k8s.aws"
 SMI_VERSIONS: Final = ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4")
 
 
@@ -19,14 +20,17 @@ class Settings:
 
     *traefik_group*: the API group of TraefikServices; Traefik 2 has them in `traefik.containo.us`.
 
-    *smi_version*: the version of TrafficSplits (and HTTPRouteGroups), because their form differs.
+    *smi_version*: the version of TrafficSplits (and HTTPRouteGroups), because their form differs. *app_mesh_version* is that of the
+    objects of App Mesh.
     """
 
     istio_inherit: bool = False
     traefik_group: str = "traefik.io"
     smi_version: str = "v1alpha1"
+    app_mesh_version: str = "v1beta2"
 
     @property
     def versions(self) -> Mapping[tuple[str, str], str]:
         """Give the versions of kinds (group and name) that are written in this one, whichever others the server prefers."""
-        return {TRAFFIC_SPLIT: self.smi_version, HTTP_ROUTE_GROUP: self.smi_version}
+        app_mesh = {(APP_MESH, kind): self.app_mesh_version for kind in ("VirtualService", "VirtualRouter", "VirtualNode")}
+        return {TRAFFIC_SPLIT: self.smi_version, HTTP_ROUTE_GROUP: self.smi_version, **app_mesh}

@@ -9,9 +9,11 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
 from tiphys.core.pairs import alternates
-from tiphys.traffic import ambassador, apisix, gateway, gateway_spec, istio, nginx, smi, traefik
+from tiphys.traffic import ambassador, apisix, appmesh, appmesh_routes, gateway, gateway_spec, istio, nginx, smi, traefik
 from tiphys.traffic.router import Router
-from tiphys.traffic.settings import Settings
+from tiphys.traffic.settings import APP_MESH, Settings
+
+Mention = str | tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +23,8 @@ class Product:
 
     *field* is the key below `trafficRouting`, *spec* its value; *supports* is the most that a router of the product can do (a
     router's own `supports` says what it can do as configured). *plugin* is the key below `plugins` that asks for it as well.
-    *mentions* tells, for each kind (group and name) that its routers search, which names an object of it mentions.
+    *mentions* tells, for each kind (group and name) that its routers search, which names an object of it mentions: in its own
+    namespace, or with the namespace before the name.
     """
 
     name: str
@@ -30,7 +33,7 @@ class Product:
     router: Callable[[Rollout, Settings], Router]
     supports: frozenset[Feature]
     plugin: str = ""
-    mentions: tuple[tuple[tuple[str, str], Callable[[Manifest], Iterable[str]]], ...] = ()
+    mentions: tuple[tuple[tuple[str, str], Callable[[Manifest], Iterable[Mention]]], ...] = ()
 
 
 ROUTERS: Final[tuple[Product, ...]] = (
@@ -43,6 +46,14 @@ ROUTERS: Final[tuple[Product, ...]] = (
         spec=lambda routing: routing.ambassador,
         router=ambassador.ambassador_router,
         supports=ambassador.SUPPORTS,
+    ),
+    Product(
+        name="appMesh",
+        field="appMesh",
+        spec=lambda routing: routing.app_mesh,
+        router=appmesh.app_mesh_router,
+        supports=appmesh.SUPPORTS,
+        mentions=(((APP_MESH, "VirtualRouter"), appmesh_routes.mentions),),
     ),
     Product(
         name="traefik", field="traefik", spec=lambda routing: routing.traefik, router=traefik.traefik_router, supports=traefik.SUPPORTS
@@ -59,7 +70,7 @@ ROUTERS: Final[tuple[Product, ...]] = (
 )
 """Every product, in the order in which they are asked (traffic-routing reference 1.3)."""
 
-MENTIONS: Final[Mapping[tuple[str, str], Callable[[Manifest], Iterable[str]]]] = {
+MENTIONS: Final[Mapping[tuple[str, str], Callable[[Manifest], Iterable[Mention]]]] = {
     kind: mentions for product in ROUTERS for kind, mentions in product.mentions
 }
 """What the objects of a kind mention, for all kinds that some router searches; malformed objects mention nothing."""

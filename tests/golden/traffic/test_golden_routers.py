@@ -47,6 +47,11 @@ def test_ambassador(case: Case, golden: Golden) -> None:
     golden(case, _written(case))
 
 
+@pytest.mark.parametrize("case", cases("traffic/appmesh"), ids=str)
+def test_app_mesh(case: Case, golden: Golden) -> None:
+    golden(case, _written(case))
+
+
 def _written(case: Case) -> Manifest:
     """Each input is a Rollout, the objects it finds, and the wishes that are written one after the other."""
     first, *objects, asked = case.given()

@@ -39,8 +39,9 @@ def test_the_controller_may_do_what_a_router_needs_and_creates(setup: Setup) -> 
     plurals[INGRESSES.group, INGRESSES.kind] = INGRESSES.plural
     rights = _rights()
 
-    for ref in setup.router.reads():
-        needed = {"get", "list", "watch", "patch"} | ({"create", "delete"} if ref in setup.creates else set())
+    for ref in {*setup.router.reads(), *setup.start}:
+        needed = {"get", "list", "watch"} | (set() if ref in setup.only_read else {"patch"})
+        needed |= {"create", "delete"} if ref in setup.creates else set()
         assert needed <= rights.get((ref.group, plurals.get((ref.group, ref.kind), f"{ref.kind.lower()}s")), set()), ref
 
 

@@ -10,7 +10,6 @@ from tiphys.traffic.table import ROUTERS, routers_of, unsupported
 
 NOT_YET = {
     "alb": {"alb": {"ingress": "web", "servicePort": 80}},
-    "appMesh": {"appMesh": {}},
     "plugins[example/router]": {"plugins": {"example/router": {}}},
 }
 

@@ -136,4 +136,12 @@ FAMILIES = (
         kinds={"TargetGroupBinding": "targetgroupbindings"},
         status=True,
     ),
+    Family(
+        group="appmesh.k8s.aws",
+        versions=("v1beta2",),
+        storage="v1beta2",
+        kinds={"VirtualService": "virtualservices", "VirtualRouter": "virtualrouters", "VirtualNode": "virtualnodes"},
+        categories=("all",),
+        status=True,
+    ),
 )
