@@ -14,6 +14,7 @@ from tiphys.api.rollout import Rollout
 from tiphys.controller.apply import Gate
 from tiphys.controller.caches import Mirror
 from tiphys.controller.cluster import Kind, Request
+from tiphys.controller.inquiries import Answered, Desk, Inquiries
 from tiphys.controller.kinds import KNOWN, Kinds
 from tiphys.controller.kubecluster import ApiCluster
 from tiphys.controller.loop import Decide, Passes
@@ -37,6 +38,7 @@ from tiphys.kube.errors import DecodeError, KubeError, UnreachableError, api_err
 from tiphys.kube.events import About
 from tiphys.kube.resources import PODS, Resource
 from tiphys.kube.store import Key, Store, Unreadable
+from tiphys.traffic.router import Question, Router
 from tiphys.traffic.settings import Settings as RouterSettings
 from tiphys.traffic.table import routers_of
 
@@ -264,6 +266,24 @@ class Told:
         return [reason for _, reason, _ in self.events]
 
 
+class AskedProduct(Protocol):
+    """A product that can be asked, beside its objects, what it really does."""
+
+    def asked(self, router: Router) -> Router:
+        """Give *router* as one whose product is asked, or as it is."""
+
+    def desk(self) -> Desk:
+        """Give a new controller's way to it; answers to the one before are lost."""
+
+
+class NobodyAtTheDesk:
+    """Is asked nothing."""
+
+    def begin(self, question: Question, answered: Answered) -> None:
+        del answered
+        raise AssertionError(f"nobody can be asked here, and somebody asked {question}")
+
+
 class InProcessController:
     """
     A participant of a virtual cluster: `cluster.join(controller)`.
@@ -278,9 +298,11 @@ class InProcessController:
         decide: Decide,
         gate: Gate = lambda _seen, _plan, _action: None,
         routers: RouterSettings | None = None,
+        product: "AskedProduct | None" = None,
     ) -> None:
         self.cluster = cluster
         self.routers = routers or RouterSettings()
+        self.product = product
         self.api = StoreApi(cluster.store)
         self.told = Told()
         self.requests: list[Request] = []
@@ -294,7 +316,7 @@ class InProcessController:
         """Begin anew with empty caches; those of the kinds *held* stay empty until `feed.held` lets go of them."""
         clock = ClusterTime(self.cluster.clock)
         kinds = Kinds(self.routers.versions)
-        naming = Naming(lambda rollout: routers_of(rollout, settings=self.routers))
+        naming = Naming(self._routers_of)
         self.feed = StoreFeed(self.cluster.store, kinds)
         self.feed.held.update(held)
         self.caches = Mirror(self.feed, naming)
@@ -307,12 +329,17 @@ class InProcessController:
             queue=self.queue,
             clock=clock,
             naming=naming,
+            inquiries=Inquiries(self.product.desk() if self.product is not None else NobodyAtTheDesk(), clock),
             telemetry=self.telemetry,
             decide=self._decide,
             gate=self._gate,
         )
         self.caches.start(self.loop)
         self.feed.pump()
+
+    def _routers_of(self, rollout: Rollout) -> Sequence[Router]:
+        routers = routers_of(rollout, settings=self.routers)
+        return routers if self.product is None else [self.product.asked(router) for router in routers]
 
     def _decide(self, seen: Observed) -> Plan:
         return self.decide(seen)

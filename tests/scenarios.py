@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Literal, TypeVar
 
+from balancer import Balancer
 from inprocess import InProcessController, pod_template, rollout_manifest, service_manifest, virtual_service_manifest
 from onlooker import Onlooker
 from tiphys.api import names
@@ -131,9 +132,17 @@ class Story:
     A *version* is an image tag. Every write of the controller is looked at by an `Onlooker`.
     """
 
-    def __init__(self, manifests: Iterable[Manifest], *, prepare: Callable[[InProcessController], None] | None = None) -> None:
+    def __init__(
+        self,
+        manifests: Iterable[Manifest],
+        *,
+        prepare: Callable[[InProcessController], None] | None = None,
+        product: Balancer | None = None,
+    ) -> None:
         self.cluster = VirtualCluster(definitions=_definitions())
-        self.controller = InProcessController(self.cluster, decide=self._decide, gate=violated)
+        self.controller = InProcessController(self.cluster, decide=self._decide, gate=violated, product=product)
+        if product is not None:
+            product.join(self.cluster, says=lambda _router: self.weights[1])
         self.onlooker = Onlooker(self.controller)
         self.controller.api.witness = self.onlooker
         self.verification: Verification | None = None
@@ -358,9 +367,9 @@ def _definitions() -> tuple[Manifest, ...]:
     )
 
 
-def told(*steps: Manifest, image: str = "1", **given: Any) -> Story:  # noqa: ANN401 - see `app`
+def told(*steps: Manifest, image: str = "1", product: Balancer | None = None, **given: Any) -> Story:  # noqa: ANN401 - see `app`
     """Give a story at rest on its first version."""
-    story = Story(app(*steps, image=image, **given))
+    story = Story(app(*steps, image=image, **given), product=product)
     story.rest()
     story.forget()
     return story

@@ -108,8 +108,7 @@ def test_slow_pods_never_cost_availability() -> None:
 
 
 def test_services_without_a_router_point_at_their_versions() -> None:
-    services = {"canaryService": CANARY_SERVICE, "stableService": STABLE_SERVICE}
-    story = told(weight(50), PAUSE_STEP, routing="none", replicas=4, **services)
+    story = told(weight(50), PAUSE_STEP, routing="none", replicas=4, canaryService=CANARY_SERVICE, stableService=STABLE_SERVICE)
     assert story.selectors == ("1", "1")
     story.set_image("2")
     story.until_phase("Paused", "CanaryPauseStep")

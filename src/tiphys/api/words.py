@@ -121,9 +121,15 @@ def progressing(kind: str, name: str) -> str:
     return f'{kind} "{name}" is progressing.'
 
 
-def timed_out(kind: str, name: str) -> str:
-    """Say that the progress deadline passed."""
-    return f'{kind} "{name}" has timed out progressing.'
+def timed_out(kind: str, name: str, *, unverified: str = "") -> str:
+    """Say that the progress deadline passed, and what a verifier said last that has not confirmed the traffic."""
+    said = f'{kind} "{name}" has timed out progressing.'
+    return f"{said} The traffic is not verified: {unverified}" if unverified else said
+
+
+def not_verifiable(errors: str) -> str:
+    """Say that nobody could be asked what the traffic really does."""
+    return f"the traffic cannot be verified: {errors}"
 
 
 def progressed(name: str) -> str:

@@ -38,6 +38,16 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     show_default=True,
     help="Seconds after which every rollout is looked at again.",
 )
+@click.option(
+    "--verify-retry-interval",
+    "verify_interval",
+    envvar="ROLLOUT_VERIFY_RETRY_INTERVAL",
+    show_envvar=True,
+    default=10.0,
+    type=click.FloatRange(min=0.1),
+    show_default=True,
+    help="Seconds between two questions about what the traffic of a rollout really does.",
+)
 @click.option("--leader-elect/--no-leader-elect", default=True, show_default=True, help="Work only while holding the lease.")
 @click.option(
     "--leader-election-lease-duration", "lease", default="15s", show_default=True, help="How long a lease counts that is not renewed."
@@ -120,6 +130,7 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
             instance_id=options["instance_id"],
             workers=options["rollout_threads"],
             resync=float(options["rollout_resync"]),
+            verify_interval=options["verify_interval"],
             leader_elect=options["leader_elect"],
             lease=durations,
             host=options["bind_address"],

@@ -21,16 +21,18 @@ from tiphys.controller.apply import Gate, carry_out
 from tiphys.controller.caches import REPLICA_SET_KIND, ROLLOUT_KIND, SERVICE_KIND, SLICE_KIND, Mirror, loading
 from tiphys.controller.claims import claim
 from tiphys.controller.cluster import Cluster, about, rollout_ref
+from tiphys.controller.inquiries import Inquiries
 from tiphys.controller.leave import leave
 from tiphys.controller.named import Naming
-from tiphys.controller.observe import Eye
+from tiphys.controller.observe import Eye, Sight
 from tiphys.controller.queue import WorkQueue
 from tiphys.controller.release import release
 from tiphys.controller.telemetry import Telemetry
 from tiphys.controller.trouble import CreationError, RefusedError, RoutingError, TakenNameError
+from tiphys.controller.verify import Verifier
 from tiphys.core.actions import Event, Plan
 from tiphys.core.decide import standstill
-from tiphys.core.observed import Observed
+from tiphys.core.observed import Observed, Verification
 from tiphys.core.report import Report, invalid, not_created
 from tiphys.core.restart import restart_due
 from tiphys.kube.clock import Clock
@@ -68,6 +70,7 @@ class Passes:
         queue: WorkQueue[Key],
         clock: Clock,
         naming: Naming,
+        inquiries: Inquiries,
         telemetry: Telemetry,
         decide: Decide,
         gate: Gate,
@@ -84,7 +87,10 @@ class Passes:
         self._gate = gate
         self._standstill = standstill
         self._resync = resync
-        self._eye = Eye(caches, clock, naming)
+        self._eye = Eye(caches, clock, naming, Verifier(inquiries))
+        inquiries.inform(self.changed)
+        self._unverified: dict[Key, str] = {}
+        self._unasked: set[Key] = set()
         self._conflicts: dict[Key, int] = {}
         self._said: dict[Key, str] = {}
         self._traced: set[tuple[Key, str]] = set()
@@ -104,13 +110,15 @@ class Passes:
         """Forget a Rollout."""
         if last is not None:
             self._tell(last, Event(reason=Reason.ROLLOUT_DELETED, message=words.deleted(key.namespace, key.name)))
-            self._eye.forget(last.metadata.uid)
+            self._eye.forget(last)
             self._greeted.discard(last.metadata.uid)
         self._queue.forget(key)
         self._caches.forget(key)
         self._telemetry.forget(key)
         self._conflicts.pop(key, None)
         self._said.pop(key, None)
+        self._unverified.pop(key, None)
+        self._unasked.discard(key)
         self._traced = {each for each in self._traced if each[0] != key}
 
     # The pass
@@ -169,6 +177,7 @@ class Passes:
         if await claim(rollout, self._caches, self._cluster):
             return 0.0
         sight = self._eye.look(rollout, await self._pods(key, rollout))
+        self._tell_verification(key, rollout, sight)
         plan = self._decide(sight.seen)
         try:
             await carry_out(plan, sight, self._cluster, self._gate)
@@ -208,6 +217,20 @@ class Passes:
         ended, known = after.duration, before.duration
         if ended is not None and ended.completion_status and (known is None or known.finished_at != ended.finished_at):
             self._telemetry.finished(ended)
+
+    def _tell_verification(self, key: Key, rollout: Rollout, sight: Sight) -> None:
+        """Tell that nobody can be asked what the traffic does, once for as long as that lasts; log what else is answered but *yes*."""
+        if sight.errors and key not in self._unasked:
+            self._unasked.add(key)
+            message = words.not_verifiable("; ".join(dict.fromkeys(sight.errors)))
+            self._tell(rollout, Event(reason=Reason.WEIGHT_VERIFY_ERROR, message=message, type=EventType.WARNING))
+        router = sight.seen.router
+        said = "" if router is None or router.verified is not Verification.NOT_YET else router.detail
+        if said != self._unverified.get(key, ""):
+            self._unverified[key] = said
+            log.info("traffic verified" if not said else "traffic not verified yet", rollout=key.name, namespace=key.namespace, answer=said)
+        if not said or (not sight.errors and router is not None and router.heard_at is not None):
+            self._unasked.discard(key)
 
     # How a pass ends
 

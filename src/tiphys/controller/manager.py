@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Mapping
 from uuid import uuid4
 
 import structlog
@@ -10,7 +11,9 @@ from tiphys.api.rollout import Rollout
 from tiphys.controller.apply import Gate
 from tiphys.controller.caches import Mirror
 from tiphys.controller.cluster import Ledger
+from tiphys.controller.desk import Asker, Background
 from tiphys.controller.health import Pages, Reachability
+from tiphys.controller.inquiries import Inquiries
 from tiphys.controller.kinds import KNOWN, Kinds
 from tiphys.controller.kubecluster import ApiCluster
 from tiphys.controller.loop import Decide, Passes
@@ -79,7 +82,8 @@ class Controller:
     A controller over one client: `await start()`, `await stop()`, or `await run()` until somebody calls `stop`.
 
     It may live in a process with others (the demo, a benchmark). With leader election only the leader watches and acts; the pages are
-    served by all. *meter* is the client's observer; *ledger* is told of every request of a pass.
+    served by all. *meter* is the client's observer; *ledger* is told of every request of a pass. *askers* ask products what the traffic
+    really does, by the `via` of a question.
     """
 
     def __init__(
@@ -90,6 +94,7 @@ class Controller:
         meter: RequestMeter | None = None,
         clock: Clock | None = None,
         ledger: Ledger | None = None,
+        askers: Mapping[str, Asker] | None = None,
         decide: Decide = decide_rollout,
         gate: Gate = violated,
     ) -> None:
@@ -111,12 +116,14 @@ class Controller:
             refill=EVENT_REFILL,
             clock=self._clock,
         )
+        self._desk = Background(askers or {}, self._clock)
         self._passes = Passes(
             caches=self.caches,
             cluster=ApiCluster(client, self.caches, kinds, EventSink(self._recorder, self.telemetry), ledger=ledger),
             queue=self.queue,
             clock=self._clock,
             naming=naming,
+            inquiries=Inquiries(self._desk, self._clock, interval=settings.verify_interval),
             telemetry=self.telemetry,
             decide=decide,
             gate=gate,
@@ -232,6 +239,7 @@ class Controller:
                 recording.cancel()
         finally:
             self.queue.close()
+            await self._desk.stop()
             self.leading = False
 
     async def _flush(self) -> None:

@@ -1,7 +1,7 @@
 """What does the cluster look like around one Rollout, right now?"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tiphys.api import names, podhash
 from tiphys.api.equality import meaning_digest, recorded_metadata, same_template
@@ -10,9 +10,10 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
 from tiphys.api.validation import reference_problems, spec_problems, template_labels
 from tiphys.api.workloads import Pod, ReplicaSet, Service
-from tiphys.controller.cluster import Caches
+from tiphys.controller.cluster import Caches, key_of
 from tiphys.controller.endpoints import EndpointCounts
 from tiphys.controller.named import Named, Naming
+from tiphys.controller.verify import Verifier
 from tiphys.core.observed import Identity, Observed, RouterPicture
 from tiphys.kube.clock import Clock
 from tiphys.kube.store import identity
@@ -23,11 +24,16 @@ from tiphys.traffic.together import combine, reported_by_all
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sight:
-    """The picture, and what it was drawn from: apply writes with the versions that the decision saw."""
+    """
+    The picture, and what it was drawn from: apply writes with the versions that the decision saw.
+
+    *errors* are what went wrong in asking products what the traffic really does.
+    """
 
     seen: Observed
     named: Named
     found: Mapping[Ref, Manifest]
+    errors: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -74,14 +80,15 @@ class Eye:
     """
     Draws the picture from the caches.
 
-    It judges nothing and asks nobody. What it remembers between two looks (by resourceVersion, generation or content) is only what
+    It judges nothing and waits for nobody. What it remembers between two looks (by resourceVersion, generation or content) is only what
     takes long to compute again.
     """
 
-    def __init__(self, caches: Caches, clock: Clock, naming: Naming) -> None:
+    def __init__(self, caches: Caches, clock: Clock, naming: Naming, verifier: Verifier) -> None:
         self._caches = caches
         self._clock = clock
         self._naming = naming
+        self._verifier = verifier
         self._memory: dict[str, _Memory] = {}
 
     def look(self, rollout: Rollout, pods: Sequence[Pod] | None = None) -> Sight:
@@ -109,12 +116,14 @@ class Eye:
             problems=_each_once((*wrong, *template_problems, *references, *router_problems)),
             pods=None if pods is None else _owned_pods(pods, replica_sets),
         )
-        return Sight(seen=seen, named=named, found=found)
+        verified = self._verifier.look(seen, named.routers, found)
+        return Sight(seen=replace(seen, router=verified.picture), named=named, found=found, errors=verified.errors)
 
-    def forget(self, uid: str) -> None:
+    def forget(self, rollout: Rollout) -> None:
         """Drop what is remembered of a Rollout that is gone."""
-        self._memory.pop(uid, None)
-        self._naming.forget(uid)
+        self._memory.pop(rollout.metadata.uid, None)
+        self._naming.forget(rollout.metadata.uid)
+        self._verifier.forget(key_of(rollout))
 
     def _services(self, rollout: Rollout, named: Named) -> Mapping[str, Service]:
         space = rollout.metadata.namespace

@@ -24,6 +24,7 @@ from tiphys.core.selectors import exchange_pods, point_services
 from tiphys.core.situation import Situation, situation
 from tiphys.core.sizes import Sizing, size_all
 from tiphys.core.slots import Slots
+from tiphys.core.verified import not_verified
 from tiphys.core.weights import grant_weight, look_behind
 from tiphys.core.wish import build_wish, recorded_weights
 
@@ -43,12 +44,22 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
     draft = _draft(now, step, routing, restarted_at=restart.restarted_at)
     create = None if now.revisions.new is not None else create_new(seen, now.revisions, now.replicas)
     told = _report(now, step, draft, created="" if create is None else create.name)
+    unheard = _not_confirmed(now)
     return Plan(
         actions=(*_ordered(now, create, routing, resizing), *restart.evictions),
         status=told.status,
         events=(*now.position.events, *step.events, *told.events, *_promotion_event(now, step)),
-        because=_reasons(routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings)),
-        wake_at=_soonest((step.wake_at, told.wake_at, restart.wake_at, _deadline(routing), *(_deadline(sizing) for sizing in sizings))),
+        because=_reasons(routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings), unheard),
+        wake_at=_soonest(
+            (
+                step.wake_at,
+                told.wake_at,
+                restart.wake_at,
+                None if unheard is None else unheard.look_at,
+                _deadline(routing),
+                *(_deadline(sizing) for sizing in sizings),
+            )
+        ),
     )
 
 
@@ -243,6 +254,7 @@ def _report(now: Situation, step: Progress, draft: RolloutStatus, *, created: st
         found=now.revisions.new is not None,
         completion=_completion(now, step),
         attempt_started=now.position.started,
+        unverified=_unverified(now),
     )
     in_flight = now.forward and not step.promoted
     if not (in_flight and now.seen.rollout.spec.progress_deadline_abort and timed_out(facts)):
@@ -265,8 +277,14 @@ def _abort(now: Situation, draft: RolloutStatus) -> RolloutStatus:
 def _timeout_text(now: Situation) -> str:
     new = now.revisions.new
     if new is None:
-        return words.timed_out("Rollout", now.seen.rollout.metadata.name)
-    return words.timed_out("ReplicaSet", new.metadata.name)
+        return words.timed_out("Rollout", now.seen.rollout.metadata.name, unverified=_unverified(now))
+    return words.timed_out("ReplicaSet", new.metadata.name, unverified=_unverified(now))
+
+
+def _unverified(now: Situation) -> str:
+    """Give the verifier's last answer where it is not *yes*, or the empty text."""
+    router = now.seen.router
+    return "" if router is None or router.verified is not Verification.NOT_YET else router.last_answer
 
 
 def _indefinite(now: Situation, step: Progress) -> bool:
@@ -296,6 +314,14 @@ def _promotion_event(now: Situation, step: Progress) -> tuple[Event, ...]:
         return ()
     message = words.completed(now.revisions.revision, now.revisions.pod_hash, step.why_promoted)
     return (Event(reason=words.Reason.ROLLOUT_COMPLETED, message=message),)
+
+
+def _not_confirmed(now: Situation) -> Because | None:
+    """Name the verifier that has not confirmed what the routes say: steps, selectors and pods wait for it together (S7)."""
+    router = now.seen.router
+    if router is None or router.verified is not Verification.NOT_YET:
+        return None
+    return not_verified(router, f"Rollout {now.seen.rollout.metadata.name}", "what its routes say, confirmed")
 
 
 def _reasons(*reasons: Because | None) -> tuple[Because, ...]:

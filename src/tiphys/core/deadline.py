@@ -55,7 +55,7 @@ def with_progress(conditions: Conditions, facts: Facts, now: datetime, *, turned
     if resumed is not None:
         return resumed
     if _timed_out(facts, conditions):
-        return _said(conditions, "False", Reason.PROGRESS_DEADLINE_EXCEEDED, words.timed_out(kind, name), now)
+        return _said(conditions, "False", Reason.PROGRESS_DEADLINE_EXCEEDED, words.timed_out(kind, name, unverified=facts.unverified), now)
     return conditions
 
 

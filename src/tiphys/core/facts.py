@@ -20,7 +20,8 @@ class Facts:
     *revision* (0 if unknown). *routed* says that `trafficRouting` is present, *indefinite* that the current step has no deadline
     (pause, experiment, analysis). *abort_cause* is set when the controller itself aborts in this pass; *created* names the
     ReplicaSet made in this pass; *found* says that an existing one fits and nobody has said so yet. *completion* is the
-    `completionStatus` of an attempt that ends, *attempt_started* says that one begins.
+    `completionStatus` of an attempt that ends, *attempt_started* says that one begins. *unverified* is the last answer of a verifier that
+    has not confirmed what the routes say.
     """
 
     now: datetime
@@ -37,6 +38,7 @@ class Facts:
     problems: tuple[SpecError, ...] = ()
     completion: str = ""
     attempt_started: bool = False
+    unverified: str = ""
 
     @property
     def stored(self) -> RolloutStatus:

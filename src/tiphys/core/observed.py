@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from tiphys.api.errors import SpecError
+from tiphys.api.meta import wire_time
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import Pod, ReplicaSet, Service
 from tiphys.core.intent import Routed
@@ -42,12 +43,21 @@ class RouterPicture:
     """
     What the routers' pure functions made of the route objects.
 
-    *routed* is nothing where the objects are missing or cannot be read; *detail* is the verifier's last answer, in words.
+    *routed* is nothing where the objects are missing or cannot be read. *detail* names the verifier and its last answer or error, in the
+    product's words, *heard_at* says when that came, and *ask_at* when somebody is asked next.
     """
 
     routed: Routed | None
     verified: Verification = Verification.CANNOT_KNOW
     detail: str = ""
+    heard_at: datetime | None = None
+    ask_at: datetime | None = None
+
+    @property
+    def last_answer(self) -> str:
+        """Give what was said last, and when."""
+        said = self.detail or "no confirmation"
+        return said if self.heard_at is None else f"{said} (at {wire_time(self.heard_at)})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

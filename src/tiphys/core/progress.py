@@ -15,6 +15,7 @@ from tiphys.core.observed import Verification
 from tiphys.core.position import describe
 from tiphys.core.situation import Situation, asked_weight, available, canary_size, enough
 from tiphys.core.slots import Slots
+from tiphys.core.verified import not_verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +123,7 @@ def _routing_missing(now: Situation, slots: Slots | None, wish: TrafficIntent | 
     if slots.routed.canary != asked or not slots.routed.says(wish):
         return _because(Why.NOT_ROUTED, name, f"canary weight {asked} and its routes", f"canary weight {slots.routed.canary}")
     if now.seen.router is not None and now.seen.router.verified is Verification.NOT_YET:
-        return _because(Why.NOT_VERIFIED, name, f"canary weight {asked}, confirmed", now.seen.router.detail or "no confirmation")
+        return not_verified(now.seen.router, name, f"canary weight {asked}, confirmed")
     if canary_size(now) > 0 and not _routes_placed(now, wish):
         return _because(Why.CANARY_NOT_READY, name, "a ready canary endpoint for its routes", "none")
     return None
@@ -191,7 +192,7 @@ def _not_promoted(now: Situation, slots: Slots | None) -> Because | None:
         found = "unreadable routes" if slots is None else f"canary weight {slots.canary.carries}"
         return _because(Why.NOT_ROUTED, rollout, f"canary weight {now.maximum}", found)
     if not slots.confirmed:
-        return _because(Why.NOT_VERIFIED, rollout, f"canary weight {now.maximum}, confirmed", now.seen.router.detail or "no confirmation")
+        return not_verified(now.seen.router, rollout, f"canary weight {now.maximum}, confirmed")
     return None
 
 

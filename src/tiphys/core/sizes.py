@@ -14,6 +14,7 @@ from tiphys.core.revisions import hash_of
 from tiphys.core.routed_counts import canary_pods, floor_ha
 from tiphys.core.situation import Situation, asked_weight, available, canary_size, explicit_scale
 from tiphys.core.slots import Slots, find_service, selects
+from tiphys.core.verified import not_verified
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,7 @@ def _by_deadline(now: Situation, replica_set: ReplicaSet, slots: Slots | None, d
     if deadline is not None and deadline > now.seen.now:
         return Sizing(name=name, pods=size, because=_keeps(name, Why.SCALE_DOWN_DELAY, f"{to} pods", f"{size}", deadline))
     if slots is not None and not slots.confirmed:
-        return Sizing(name=name, pods=size, because=_keeps(name, Why.NOT_VERIFIED, f"{to} pods", f"{size}"))
+        return Sizing(name=name, pods=size, because=_unconfirmed(now, name, f"{to} pods"))
     return Sizing(name=name, pods=to, clear=True)
 
 
@@ -263,7 +264,11 @@ def _guarded(now: Situation, slots: Slots | None, sizing: Sizing, *, granted: in
         return replace(sizing, pods=1, clear=False, because=_keeps(sizing.name, Why.CARRIES_TRAFFIC, "no Service that names it", service))
     if sizing.pods >= floor:
         return sizing
-    because = sizing.because or _keeps(sizing.name, Why.CARRIES_TRAFFIC, f"{sizing.pods} pods", f"{floor} needed by the weight it carries")
+    because = sizing.because
+    if because is None and slots is not None and not slots.confirmed:
+        because = _unconfirmed(now, sizing.name, f"{sizing.pods} pods")
+    if because is None:
+        because = _keeps(sizing.name, Why.CARRIES_TRAFFIC, f"{sizing.pods} pods", f"{floor} needed by the weight it carries")
     return replace(sizing, pods=min(size, floor), because=because, clear=False)
 
 
@@ -287,6 +292,14 @@ def least_size(now: Situation, slots: Slots, rs: ReplicaSet, *, granted: int) ->
     if not slots.confirmed:
         return size
     return max(min(size, canary_pods(carried, now.replicas, now.maximum)), last if now.replicas else 0)
+
+
+def _unconfirmed(now: Situation, name: str, wanted: str) -> Because:
+    """Say why pods stay that are wanted no more: the routes differ, or whoever was asked has not confirmed them."""
+    router = now.seen.router
+    if router is None or router.verified is not Verification.NOT_YET:
+        return _keeps(name, Why.NOT_VERIFIED, wanted, "routes that do not all say the same")
+    return not_verified(router, f"ReplicaSet {name}", wanted)
 
 
 def _keeps(name: str, why: Why, wanted: str, found: str, look_at: datetime | None = None) -> Because:

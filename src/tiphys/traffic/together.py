@@ -7,7 +7,7 @@ from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.core.intent import Backend, Routed, TrafficIntent
 from tiphys.core.observed import Verification
-from tiphys.traffic.router import Confirmation, Ref, Rendered, Reporting, Router
+from tiphys.traffic.router import Asking, Confirmation, Ref, Rendered, Reporting, Router
 
 
 class _Named(Protocol):
@@ -61,8 +61,13 @@ def combine_verified(confirmations: Sequence[Confirmation]) -> Confirmation:
 
 
 def reported_by_all(routers: Sequence[Router], found: Mapping[Ref, Manifest]) -> Confirmation:
-    """Give the one answer of the objects that report on themselves; a router without such objects cannot know."""
-    return combine_verified([router.reported(found) if isinstance(router, Reporting) else _silent(router) for router in routers])
+    """
+    Give the one answer of the objects that report on themselves; a router without such objects cannot know.
+
+    One that can be asked speaks only when it was.
+    """
+    told = [router.reported(found) for router in routers if isinstance(router, Reporting)]
+    return combine_verified([*told, *(_silent(router) for router in routers if not isinstance(router, Reporting | Asking))])
 
 
 def _silent(router: Router) -> Confirmation:

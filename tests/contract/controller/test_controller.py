@@ -106,11 +106,11 @@ async def test_a_release_through_http_makes_few_requests_and_then_none() -> None
         ledger.clear()
         await client.patch(ROLLOUTS, "web", {"spec": {"template": pod_template("registry.example/web:2")}}, namespace="default")
         await until(at_rest(client, "2"))
+        await until(shown(acting, 'rollout_events_total{name="web",namespace="default",reason="RolloutCompleted",type="Normal"} 2.0'))
         _, metrics = await page(acting, "metrics", "/metrics")
 
     assert len(ledger) <= 40
     assert 'rollout_info_replicas_desired{name="web",namespace="default"} 5.0' in metrics
-    assert 'rollout_events_total{name="web",namespace="default",reason="RolloutCompleted",type="Normal"} 2.0' in metrics
     assert (
         'controller_clientset_k8s_request_total{kind="rollouts",name="web",namespace="default",status_code="200",verb="patch"}' in metrics
     )

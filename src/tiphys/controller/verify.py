@@ -1,0 +1,118 @@
+"""Does the traffic of one Rollout really go where its routes say?"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from tiphys.api.meta import Manifest
+from tiphys.controller.cluster import key_of
+from tiphys.controller.inquiries import Heard, Inquiries
+from tiphys.core.observed import Observed, RouterPicture, Verification
+from tiphys.core.verified import confirmed_before, nothing_waits
+from tiphys.kube.store import Key, identity
+from tiphys.traffic.router import Asking, Confirmation, Question, Ref, Router
+from tiphys.traffic.together import combine_verified
+
+CALM: Final = 30.0
+"""How many intervals lie between two questions where nothing waits for the answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What is known of the traffic: the picture of the routers with it, and what went wrong in asking."""
+
+    picture: RouterPicture | None
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What the objects of a Rollout were when they were first seen so, at a moment; and what was said of them for good."""
+
+    objects: Hashable
+    routers: tuple[Router, ...]
+    since: int
+    said: Confirmation | None = None
+    heard_at: datetime | None = None
+
+
+class Verifier:
+    """
+    Asks the products of routers that can only be asked (`Asking`), beside what their objects report by themselves.
+
+    A *yes* counts until an object changes (by resourceVersion); so a Rollout at rest asks nothing. An answer counts only if it was
+    asked after the objects were seen as they are now, which is after we wrote them.
+    """
+
+    def __init__(self, inquiries: Inquiries) -> None:
+        self._inquiries = inquiries
+        self._states: dict[Key, _State] = {}
+
+    def look(self, seen: Observed, routers: tuple[Router, ...], found: Mapping[Ref, Manifest]) -> Verified:
+        """Complete the picture of the routers in *seen*, and have asked what has to be asked."""
+        key, picture = key_of(seen.rollout), seen.router
+        asking = [router for router in routers if isinstance(router, Asking)]
+        if picture is None or not asking:
+            self.forget(key)
+            return Verified(picture=picture)
+        if seen.problems:
+            self._inquiries.rest(key)  # nothing moves forward, so nothing waits
+            return Verified(picture=picture)
+        state = self._state(key, seen, routers, found)
+        if state.said is None and nothing_waits(seen) and confirmed_before(seen):
+            state = replace(state, said=Confirmation(verified=Verification.YES, detail="confirmed before"))
+        if state.said is not None:
+            self._states[key] = state
+            self._inquiries.rest(key)
+            return Verified(picture=_with(picture, state.said, state.heard_at))
+        return self._ask(seen, state, asking, found)
+
+    def forget(self, key: Key) -> None:
+        """Drop what is known of a Rollout that is gone or asks nobody."""
+        if self._states.pop(key, None) is not None:
+            self._inquiries.rest(key)
+
+    def _state(self, key: Key, seen: Observed, routers: tuple[Router, ...], found: Mapping[Ref, Manifest]) -> _State:
+        services = tuple((name, service.metadata.resource_version) for name, service in seen.services.items())
+        objects = (tuple((ref, identity(manifest).version) for ref, manifest in found.items()), services)
+        known = self._states.get(key)
+        if known is None or known.objects != objects or known.routers != routers:
+            known = self._states[key] = _State(objects, routers, self._inquiries.moment())
+        return known
+
+    def _ask(self, seen: Observed, state: _State, asking: Sequence[Asking], found: Mapping[Ref, Manifest]) -> Verified:
+        key = key_of(seen.rollout)
+        confirmations: list[Confirmation] = []
+        open_questions: list[Question] = []
+        errors: list[str] = []
+        times: list[datetime] = []
+        for router in asking:
+            questions = router.questions(found)
+            heard = self._inquiries.heard(questions, state.since)
+            confirmation = _missing(heard) if heard.missing else router.confirmed(found, heard.answers)
+            confirmations.append(confirmation)
+            errors += heard.errors
+            if heard.at is not None:
+                times.append(heard.at)
+            if confirmation.verified is Verification.NOT_YET:
+                open_questions += questions
+        told, heard_at = combine_verified(confirmations), max(times, default=None)
+        assert seen.router is not None  # noqa: S101 - `look` asks nobody without routers
+        if told.verified is not Verification.NOT_YET:
+            self._states[key] = replace(state, said=told, heard_at=heard_at)
+            self._inquiries.rest(key)
+            return Verified(picture=_with(seen.router, told, heard_at))
+        ask_at = self._inquiries.want(key, open_questions, state.since, patience=CALM if nothing_waits(seen) else 1.0)
+        return Verified(picture=replace(_with(seen.router, told, heard_at), ask_at=ask_at), errors=tuple(errors))
+
+
+def _missing(heard: Heard) -> Confirmation:
+    return Confirmation(verified=Verification.NOT_YET, detail="; ".join(dict.fromkeys(heard.missing)))
+
+
+def _with(picture: RouterPicture, told: Confirmation, heard_at: datetime | None) -> RouterPicture:
+    """Give *picture* with what was answered beside what its objects report by themselves: *not yet* outweighs all (S7)."""
+    reported = Confirmation(verified=picture.verified, detail=picture.detail)
+    both = combine_verified([reported, told])
+    return replace(picture, verified=both.verified, detail=both.detail, heard_at=heard_at)
