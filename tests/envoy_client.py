@@ -1,4 +1,4 @@
-"""A client that sends requests through a development cluster's Envoy, and what its tests wait for."""
+"""A client that sends requests through a development cluster's proxy, and what its tests wait for."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ from tiphys.devcluster.resources import ResourceType
 
 @dataclass
 class Client:
-    """Sends requests through the mesh and remembers who answered."""
+    """Sends requests through the first proxy and remembers who answered."""
 
     cluster: DevCluster
     session: aiohttp.ClientSession
@@ -25,9 +25,8 @@ class Client:
 
     async def ask(self, path: str = "/", *, host: str = "web", method: str = "GET", **headers: str) -> tuple[int, str]:
         """Give status and version; a failure is remembered."""
-        assert self.cluster.envoy is not None
         named = {"host": host, **{name.replace("_", "-"): value for name, value in headers.items()}}
-        async with self.session.request(method, self.cluster.envoy.url + path, headers=named, allow_redirects=False) as answer:
+        async with self.session.request(method, self.cluster.proxies[0].url + path, headers=named, allow_redirects=False) as answer:
             body = await answer.text()
             version = answer.headers.get("x-version", body)
             if answer.status != 200:
@@ -67,12 +66,12 @@ def ready(mesh: DevCluster, name: str) -> int:
 
 
 async def deploy(mesh: DevCluster, **versions: int) -> None:
-    """Start pods of each version with a Service that has the version's name, and wait until Envoy can reach them."""
+    """Start pods of each version with a Service that has the version's name, and wait until the proxies can reach them."""
     for version, replicas in versions.items():
         mesh.store.create(REPLICA_SETS, replica_set(f"web-{version}", version=version, replicas=replicas))
         mesh.store.create(SERVICES, service(version, {"version": version}))
     await eventually(mesh, lambda: all(ready(mesh, version) == replicas for version, replicas in versions.items()), ENDPOINT_SLICES)
-    await mesh.mesh.applied()
+    await mesh.applied()
 
 
 def within_four_deviations(measured: int, of: int, share: float) -> bool:

@@ -88,3 +88,45 @@ def ingress(
 
 def _object(version: str, kind: str, name: str, spec: Manifest) -> Manifest:
     return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": "default"}, "spec": spec}
+
+
+def traefik_service(name: str = "web", **weights: int) -> Manifest:
+    """A TraefikService with these Services and weights."""
+    services = [{"name": service, "port": 80, "weight": weight} for service, weight in weights.items()]
+    return _object("traefik.io/v1alpha1", "TraefikService", name, {"weighted": {"services": services}})
+
+
+def ingress_route(*routes: Manifest, name: str = "web") -> Manifest:
+    """An IngressRoute of these rules; see `traefik_rule`."""
+    return _object("traefik.io/v1alpha1", "IngressRoute", name, {"entryPoints": ["web"], "routes": list(routes)})
+
+
+def traefik_rule(more: str = "", *, host: str = HOST, service: str = "", split: str = "web") -> Manifest:
+    """A rule for *host* and *more*, for a Service or else for a TraefikService."""
+    target = {"name": service, "port": 80} if service else {"name": split, "kind": "TraefikService"}
+    return {"match": f"Host(`{host}`){more}", "kind": "Rule", "services": [target]}
+
+
+def http_route(*rules: Manifest, name: str = "web", host: str = HOST) -> Manifest:
+    """An HTTPRoute below the plane's own Gateway; see `http_rule`."""
+    spec = {"parentRefs": [{"name": "traefik", "namespace": "default"}], "hostnames": [host], "rules": list(rules)}
+    return _object("gateway.networking.k8s.io/v1", "HTTPRoute", name, spec)
+
+
+def http_rule(*headers: Manifest, path: str = "/", **weights: int) -> Manifest:
+    """A rule for requests with all of *headers*, for these Services by weight."""
+    match: Manifest = {"path": {"type": "PathPrefix", "value": path}} | ({"headers": list(headers)} if headers else {})
+    return {"matches": [match], "backendRefs": [{"name": name, "port": 80, "weight": weight} for name, weight in weights.items()]}
+
+
+def nginx_ingress(name: str = "web", service: str = "stable", *, host: str = HOST, path: str = "/", **annotations: str) -> Manifest:
+    """An Ingress of the class `nginx`; an annotation is named without its prefix, with underscores."""
+    backend = {"service": {"name": service, "port": {"number": 80}}}
+    spec = {
+        "ingressClassName": "nginx",
+        "rules": [{"host": host, "http": {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}}],
+    }
+    made = _object("networking.k8s.io/v1", "Ingress", name, spec)
+    prefixed = {f"nginx.ingress.kubernetes.io/{key.replace('_', '-')}": value for key, value in annotations.items()}
+    made["metadata"]["annotations"] = prefixed
+    return made

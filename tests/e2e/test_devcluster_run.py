@@ -168,5 +168,8 @@ async def test_planes_are_chosen_and_what_a_product_refuses_is_printed(tmp_path:
 async def test_a_plane_that_does_not_exist_is_named() -> None:
     running = await Running.with_arguments("--plane", "nope")
 
-    assert await running.line("Error") == "Error: plane: found 'nope', wanted one or several of istio, smi, ambassador, apisix, alb"
+    assert (
+        await running.line("Error")
+        == "Error: plane: found 'nope', wanted one or several of istio, smi, ambassador, apisix, alb, traefik, gateway, nginx"
+    )
     assert await asyncio.wait_for(running.process.wait(), 20) == 1

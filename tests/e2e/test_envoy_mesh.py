@@ -15,7 +15,6 @@ from tiphys.devcluster.cluster import DevCluster
 from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.kinds import ENDPOINT_SLICES, PODS, REPLICA_SETS, SERVICES
 from tiphys.devcluster.patching import PatchKind
-from tiphys.devcluster.proxies.envoy import Envoy
 from tiphys.devcluster.proxies.supervisor import ChildError
 from tiphys.devcluster.resources import ResourceType
 
@@ -24,7 +23,7 @@ ISTIO = "networking.istio.io"
 
 @pytest.fixture
 async def mesh() -> AsyncIterator[DevCluster]:
-    async with DevCluster(definitions=foreign_definitions(ISTIO), envoy=Envoy(), drain_seconds=0.5) as cluster:
+    async with DevCluster(definitions=foreign_definitions(ISTIO), planes=("istio",), drain_seconds=0.5) as cluster:
         yield cluster
 
 
@@ -194,7 +193,7 @@ async def test_several_clusters_share_a_machine() -> None:
     given: Mapping[str, Any] = {"definitions": list(foreign_definitions(ISTIO)), "drain_seconds": 0.1}
 
     async def serve(version: str) -> str:
-        async with DevCluster(**given, envoy=Envoy()) as cluster, aiohttp.ClientSession() as session:
+        async with DevCluster(**given, planes=("istio",)) as cluster, aiohttp.ClientSession() as session:
             await deploy(cluster, **{version: 2})
             return (await Client(cluster, session).ask(host=version))[1]
 
@@ -203,7 +202,7 @@ async def test_several_clusters_share_a_machine() -> None:
 
 
 async def test_an_envoy_that_is_gone_is_told() -> None:
-    async with DevCluster(definitions=foreign_definitions(ISTIO), envoy=Envoy()) as cluster:
+    async with DevCluster(definitions=foreign_definitions(ISTIO), planes=("istio",)) as cluster:
         await deploy(cluster, one=1)
         os.kill(cluster.mesh.envoy.pid, signal.SIGKILL)
         cluster.store.create(SERVICES, service("two", {"version": "one"}))

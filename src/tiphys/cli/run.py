@@ -156,14 +156,14 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
     type=click.Path(dir_okay=False, path_type=Path),
     help="Where to write the kubeconfig; by default a file that goes with the cluster.",
 )
-@click.option("--envoy/--no-envoy", default=True, show_default=True, help="Run a mesh between the pods.")
+@click.option("--envoy/--no-envoy", default=True, show_default=True, help="Run the proxies that the planes need.")
 @click.option(
     "--plane",
     "planes",
     default="istio",
     show_default=True,
     metavar="NAME[,NAME]",
-    help="Whose route objects the mesh acts upon: istio, smi, ambassador, apisix, alb.",
+    help="Whose route objects proxies act upon: istio, smi, ambassador, apisix, alb (Envoy); traefik, gateway, nginx (Traefik).",
 )
 @click.option("--pods/--no-pods", default=True, show_default=True, help="Run pods; without, they stay pending as without nodes.")
 @click.option("--rollouts/--no-rollouts", default=True, show_default=True, help="Install the definitions of Rollouts and their kin.")
@@ -201,7 +201,7 @@ def devcluster(  # noqa: PLR0913 - one for each option
         port=port,
         mesh_port=mesh_port,
         kubeconfig=kubeconfig,
-        envoy=envoy,
+        proxies=envoy,
         planes=planes.split(","),
         pods=pods,
         foreign=foreign,

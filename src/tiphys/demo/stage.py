@@ -32,11 +32,15 @@ class Stage:
     """Everything the demo needs, in this process but for Envoy; `async with Stage() as stage`."""
 
     def __init__(self) -> None:
-        self.envoy = Envoy()
         definitions = (*crd_manifests(), *foreign_definitions("networking.istio.io"))
-        self.cluster = DevCluster(definitions=definitions, api=ApiServer, envoy=self.envoy)
+        self.cluster = DevCluster(definitions=definitions, api=ApiServer, planes=("istio",))
         self.folder = tempfile.TemporaryDirectory(prefix="tiphys-demo-")
         self._stack = AsyncExitStack()
+
+    @property
+    def envoy(self) -> Envoy:
+        """The proxy."""
+        return self.cluster.mesh.envoy
 
     @property
     def kubeconfig(self) -> Path:

@@ -18,7 +18,7 @@ def main() -> int:
     parser.add_argument("--mesh-port", type=int, default=0, help="port of the mesh's listener; 0: a free one")
     parser.add_argument("--kubeconfig", type=Path, help="where to write the kubeconfig")
     parser.add_argument("--no-envoy", action="store_true", help="run no proxy")
-    parser.add_argument("--plane", default="istio", metavar="NAME[,NAME]", help="whose route objects the proxy acts upon")
+    parser.add_argument("--plane", default="istio", metavar="NAME[,NAME]", help="whose route objects proxies act upon")
     parser.add_argument("--no-pods", action="store_true", help="leave pods pending, as without nodes")
     parser.add_argument("--no-foreign", action="store_true", help="install no definitions of traffic products' kinds")
     parser.add_argument("file", type=Path, nargs="*", help="YAML files or folders of objects to create")
@@ -27,7 +27,7 @@ def main() -> int:
         port=chosen.port,
         mesh_port=chosen.mesh_port,
         kubeconfig=chosen.kubeconfig,
-        envoy=not chosen.no_envoy,
+        proxies=not chosen.no_envoy,
         planes=chosen.plane.split(","),
         pods=not chosen.no_pods,
         foreign=not chosen.no_foreign,

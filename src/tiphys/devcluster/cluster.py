@@ -1,17 +1,23 @@
-"""How does the whole cluster run in real time, with pods that answer HTTP and an Envoy between them?"""
+"""How does the whole cluster run in real time, with pods that answer HTTP and real proxies between them?"""
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+import copy
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
 from tiphys.devcluster.addresses import LoopbackAddresses
 from tiphys.devcluster.assembly import assemble, install_definitions
 from tiphys.devcluster.engine import Engine
+from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.pods import DRAIN_SECONDS, Kubelet, PodCount
 from tiphys.devcluster.proxies.envoy import Envoy
-from tiphys.devcluster.proxies.feed import MeshFeed
-from tiphys.devcluster.proxies.planes import DEFAULT, chosen
+from tiphys.devcluster.proxies.mesh import MeshFeed
+from tiphys.devcluster.proxies.planes import ENVOYS, TRAEFIKS, chosen
+from tiphys.devcluster.proxies.proxy import Proxy
+from tiphys.devcluster.proxies.traefik import Traefik
+from tiphys.devcluster.proxies.traefik_feed import TraefikFeed
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.storage import Store
@@ -36,8 +42,12 @@ class DevCluster:
     A cluster in this process: `async with DevCluster(...) as cluster`.
 
     *definitions* are CustomResourceDefinitions to install first. *api* makes the HTTP server of the store, if there is to be
-    one. *envoy* adds a proxy that acts upon the route objects of *planes* (see proxies/planes.py). Without *pods* there is no
+    one. *planes* names the products whose route objects real proxies shall act upon (see proxies/planes.py): of the programs only
+    those run that the planes need. *mesh_port* is the port of Envoy's listener, 0 for a free one. Without *pods* there is no
     kubelet, and pods stay pending.
+
+    One cluster serves many Rollouts at once: give each a namespace or names of its own, and a host of its own, and send its requests to
+    `proxy(PLANE).url`. `applied()` is about one moment's objects; other Rollouts going on meanwhile do not hold it up.
     """
 
     def __init__(
@@ -46,20 +56,22 @@ class DevCluster:
         definitions: Iterable[Manifest] = (),
         store: Store | None = None,
         api: Callable[[Store], ApiServer] | None = None,
-        envoy: Envoy | None = None,
-        planes: Sequence[str] = DEFAULT,
+        planes: Sequence[str] = (),
+        mesh_port: int = 0,
         pods: bool = True,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self.store = store or Store()
-        install_definitions(self.store, definitions)
-        self.envoy = envoy
-        self._planes = tuple(planes)
-        chosen(self._planes)
+        self._planes = chosen(planes)
+        watched = {group for name in self._planes if name in TRAEFIKS for group in TRAEFIKS[name].watches}
+        install_definitions(self.store, [*definitions, *(foreign_definitions(*watched) if watched else ())])
+        if api is None and any(name in TRAEFIKS for name in self._planes):
+            raise ValueError(f"planes: found {', '.join(self._planes)} without an API server, wanted one: Traefik reads it")
+        self._mesh_port = mesh_port
         self._addresses = LoopbackAddresses()
         self._assembly = assemble(self.store, addresses=self._addresses if pods else None, serve=True)
         self._api = api(self.store) if api is not None else None
-        self._feed: MeshFeed | None = None
+        self._proxies: tuple[Proxy, ...] = ()
         self._broken: asyncio.Future[None] | None = None
         self._told: Exception | None = None
         if self._assembly.kubelet is not None:
@@ -85,11 +97,41 @@ class DevCluster:
         return self._assembly.kubelet
 
     @property
+    def proxies(self) -> tuple[Proxy, ...]:
+        """Every proxy, Envoy first; none before the start."""
+        return self._proxies
+
+    def proxy(self, plane: str) -> Proxy:
+        """
+        Give the proxy that acts upon the objects of *plane*.
+
+        Raises: LookupError when this cluster was made without that plane, or is not started.
+        """
+        for proxy in self._proxies:
+            if plane in proxy.planes:
+                return proxy
+        raise LookupError(
+            f"this development cluster has no plane {plane!r}, or is not started; its planes: {', '.join(self._planes) or 'none'}"
+        )
+
+    async def applied(self, version: int | str | None = None) -> float:
+        """
+        Wait until every proxy acts upon everything up to resourceVersion *version* (default: what is there now).
+
+        Gives the monotonic time from which on it was so. For one of several planes: `proxy(PLANE).applied()`.
+
+        Raises: whatever ended a proxy.
+        """
+        wanted = self.store.version if version is None else version
+        return max(await asyncio.gather(*[proxy.applied(wanted) for proxy in self._proxies]), default=time.monotonic())
+
+    @property
     def mesh(self) -> MeshFeed:
         """What feeds Envoy."""
-        if self._feed is None:
-            raise RuntimeError("this development cluster has no Envoy, or is not started")
-        return self._feed
+        for proxy in self._proxies:
+            if isinstance(proxy, MeshFeed):
+                return proxy
+        raise LookupError("this development cluster has no Envoy, or is not started")
 
     @property
     def kinds(self) -> dict[tuple[str, str], ResourceType]:
@@ -104,25 +146,22 @@ class DevCluster:
         """Start everything; what was started already is stopped again if one part fails."""
         try:
             self._broken = asyncio.get_running_loop().create_future()
-            if self.envoy is not None:
-                await self.envoy.start()
-                self._feed = MeshFeed(self.engine, self.envoy, self.kinds, planes=self._planes)
-                self._assembly.served.tell(self._feed, self._feed.reads.__contains__)
-                self._feed.start()
-                self._feed.when_broken(self._break)
-                if self._assembly.kubelet is not None:
-                    self._assembly.kubelet.sends_to = self._feed.sends_to
             self.engine.start()
             self.engine.when_broken(self._break)
             if self._api is not None:
                 await self._api.start()
+            self._bring()
+            for proxy in self._make_proxies():
+                self._proxies = (*self._proxies, proxy)
+                await proxy.start()
+                proxy.when_broken(self._break)
         except BaseException:
             await self.stop()
             raise
 
     async def broken(self) -> None:
         """
-        Wait for ever, or until a loop ends by a bug or Envoy is gone.
+        Wait for ever, or until a loop ends by a bug or a proxy is gone.
 
         Raises: that bug, or a ChildError.
         """
@@ -135,7 +174,7 @@ class DevCluster:
 
     async def stop(self) -> None:
         """Stop everything, the API server first; then the first failure is raised that `broken` has not raised already."""
-        parts = [self._api, self._feed, self._assembly.engine, self._assembly.kubelet, self.envoy]
+        parts = [self._api, *self._proxies, self._assembly.engine, self._assembly.kubelet]
         failures: list[Exception] = []
         for part in parts:
             if part is not None:
@@ -158,6 +197,31 @@ class DevCluster:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Stop."""
         await self.stop()
+
+    def _bring(self) -> None:
+        """Create what a plane's routes refer to, where it is not there yet."""
+        for manifest in (each for name in self._planes if name in TRAEFIKS for each in TRAEFIKS[name].brings):
+            resource, metadata = self.store.registry.of_manifest(manifest), manifest["metadata"]
+            if self.store.read(resource, metadata["name"], metadata.get("namespace", "")) is None:
+                self.store.create(resource, copy.deepcopy(manifest), manager="tiphys-devcluster")
+
+    def _make_proxies(self) -> Iterator[Proxy]:
+        """Make one Envoy for all its planes, and a Traefik for each of Traefik's."""
+        kubelet, feeds = self._assembly.kubelet, list(self._make_feeds())
+        for feed in feeds:
+            self._assembly.served.tell(feed, feed.reads.__contains__)
+        if kubelet is not None:
+            kubelet.sends_to = lambda address: any(feed.sends_to(address) for feed in feeds)
+        yield from feeds
+
+    def _make_feeds(self) -> Iterator[MeshFeed | TraefikFeed]:
+        translated = [name for name in self._planes if name in ENVOYS]
+        if translated:
+            yield MeshFeed(self.engine, Envoy(port=self._mesh_port), self.kinds, planes=translated)
+        for name in self._planes:
+            if (plane := TRAEFIKS.get(name)) is not None:
+                traefik = Traefik(self.url, address=self._addresses.take(), providers=(plane.provider,), flags=plane.flags)
+                yield TraefikFeed(self.engine, traefik, self.kinds, name=name, plane=plane)
 
     def _break(self, error: BaseException) -> None:
         if self._broken is not None and not self._broken.done():

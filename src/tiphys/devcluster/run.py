@@ -17,7 +17,7 @@ from tiphys.devcluster.cluster import DevCluster
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.kubeconfig import write_kubeconfig
-from tiphys.devcluster.proxies.envoy import Envoy
+from tiphys.devcluster.proxies.mesh import MeshFeed
 from tiphys.devcluster.proxies.planes import DEFAULT
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.storage import Store
@@ -37,10 +37,10 @@ class Options:
     host: str = "127.0.0.1"
     kubeconfig: Path | None = None
     """Where to write the kubeconfig; without it, a temporary file that goes with the cluster."""
-    envoy: bool = True
+    proxies: bool = True
     mesh_port: int = 0
     planes: Sequence[str] = DEFAULT
-    """Whose route objects Envoy acts upon; see `proxies/planes.py`."""
+    """Whose route objects proxies act upon; see `proxies/planes.py`."""
     pods: bool = True
     """Without a kubelet pods stay pending, as in a control plane without nodes."""
     foreign: bool = True
@@ -79,8 +79,8 @@ async def _run(options: Options, kubeconfig: Path, stopped: asyncio.Event, tell:
     cluster = DevCluster(
         definitions=definitions,
         api=lambda store: ApiServer(store, host=options.host, port=options.port),
-        envoy=Envoy(port=options.mesh_port) if options.envoy else None,
-        planes=options.planes,
+        planes=options.planes if options.proxies else (),
+        mesh_port=options.mesh_port,
         pods=options.pods,
     )
     async with cluster:
@@ -88,8 +88,8 @@ async def _run(options: Options, kubeconfig: Path, stopped: asyncio.Event, tell:
         write_kubeconfig(kubeconfig, cluster.url)
         for line in _greeting(cluster, kubeconfig):
             tell(line)
-        if cluster.envoy is not None:
-            cluster.mesh.when_left_out(lambda problem: tell(f"Routes      {problem}"))
+        for proxy in cluster.proxies:
+            proxy.when_left_out(lambda problem: tell(f"Routes      {problem}"))
         ends = [asyncio.ensure_future(stopped.wait()), asyncio.ensure_future(cluster.broken())]
         done, waiting = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for each in waiting:
@@ -141,9 +141,10 @@ def _is_definition(manifest: Manifest) -> bool:
 def _greeting(cluster: DevCluster, kubeconfig: Path) -> list[str]:
     kubectl = _beside_python("kubectl") or shutil.which("kubectl") or "kubectl"
     lines = [f"API server  {cluster.url}  (everybody on this machine may do everything)"]
-    if cluster.envoy is not None:
-        planes = ", ".join(cluster.mesh.planes)
-        lines.append(f"Mesh        {cluster.envoy.url}  (routes of {planes}; for example: curl -H 'Host: SERVICE' {cluster.envoy.url}/)")
+    for proxy in cluster.proxies:
+        title, host = ("Mesh", "SERVICE") if isinstance(proxy, MeshFeed) else ("Traefik", "HOST")
+        routes = f"routes of {', '.join(proxy.planes)}"
+        lines.append(f"{title:11} {proxy.url}  ({routes}; for example: curl -H 'Host: {host}' {proxy.url}/)")
     lines += [
         f"Kubeconfig  {kubeconfig}",
         f"Use it      export KUBECONFIG={kubeconfig}; {kubectl} get all",

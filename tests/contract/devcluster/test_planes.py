@@ -23,7 +23,7 @@ from plane_objects import (
     traffic_split,
 )
 from tiphys.devcluster.proxies.builder import SERVICES, SLICES, ProxyConfig
-from tiphys.devcluster.proxies.planes import PLANES, chosen, kinds_of, translate
+from tiphys.devcluster.proxies.planes import ENVOYS, chosen, kinds_of, translate
 
 KINDS = {
     "TrafficSplit": ("split.smi-spec.io", "trafficsplits"),
@@ -87,7 +87,7 @@ OTHERS = {
 ODD: tuple[Any, ...] = (None, "", "((", -1, True, 1e99, [], {}, [None], [7], {"x": None})
 
 
-def translated(*manifests: Manifest, planes: tuple[str, ...] = tuple(PLANES), services: tuple[str, ...] = ()) -> ProxyConfig:
+def translated(*manifests: Manifest, planes: tuple[str, ...] = tuple(ENVOYS), services: tuple[str, ...] = ()) -> ProxyConfig:
     found: dict[tuple[str, str], list[Manifest]] = {
         SERVICES: [service(name) for name in ("stable", "canary", "web", "other", *services)],
         SLICES: [endpoint_slice("stable", endpoint("10.0.0.1")), endpoint_slice("canary", endpoint("10.0.0.2"))],
@@ -139,7 +139,7 @@ def test_a_malformed_object_never_ends_the_translation_nor_touches_the_others(pl
 
 @pytest.mark.parametrize("plane", OBJECTS)
 def test_a_plane_that_was_not_chosen_has_no_effect(plane: str) -> None:
-    others = tuple(name for name in PLANES if name != plane)
+    others = tuple(name for name in ENVOYS if name != plane)
 
     assert translated(*OBJECTS[plane], planes=others) == translated(planes=others)
 
@@ -150,7 +150,7 @@ def test_only_the_kinds_of_the_chosen_planes_are_watched() -> None:
 
 
 def test_a_plane_named_twice_counts_once() -> None:
-    assert chosen(["smi", "smi"]) == (PLANES["smi"],)
+    assert chosen(["smi", "smi"]) == ("smi",)
 
 
 def test_for_one_host_the_earlier_plane_comes_first() -> None:

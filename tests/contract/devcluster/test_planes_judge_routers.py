@@ -8,7 +8,7 @@ import yaml
 from devcluster_objects import Manifest, service
 from envoy_reader import check, copies, shares
 from tiphys.devcluster.proxies.builder import SERVICES, ProxyConfig
-from tiphys.devcluster.proxies.planes import PLANES, translate
+from tiphys.devcluster.proxies.planes import ENVOYS, translate
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "traffic"
 KINDS = {
@@ -80,7 +80,7 @@ def test_mirrors_copy_their_percentage_and_leave_the_weights_alone() -> None:
     assert copies(apisix, "parcel.example", "/parcel/api/x", x_copy="1", method="POST") == {}
 
 
-@pytest.mark.parametrize("product", [name for name in PLANES if name != "istio" and (GOLDEN / name).is_dir()])
+@pytest.mark.parametrize("product", [name for name in ENVOYS if name != "istio" and (GOLDEN / name).is_dir()])
 def test_nothing_that_a_router_writes_is_refused_as_malformed(product: str) -> None:
     for case in sorted((GOLDEN / product).glob("*.out.yaml")):
         golden = yaml.safe_load(case.read_text())

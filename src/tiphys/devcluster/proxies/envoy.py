@@ -12,7 +12,6 @@ import re
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ import aiohttp
 from tiphys.api.errors import TiphysError
 from tiphys.devcluster.proxies import bootstrap
 from tiphys.devcluster.proxies.builder import ProxyConfig
+from tiphys.devcluster.proxies.proxy import Counts
 from tiphys.devcluster.proxies.supervisor import Child, ChildError
 
 Json = dict[str, Any]
@@ -31,15 +31,6 @@ _FIRST_LOOK, _LONGEST_LOOK = 0.003, 0.05
 
 class EnvoyRejectedError(TiphysError):
     """Envoy refused a configuration and goes on with the one before."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Envoy's own counters: requests that were answered, answers of 500 and above among them, and copies that were mirrored."""
-
-    requests: int
-    failed: int
-    mirrored: int = 0
 
 
 class Envoy:

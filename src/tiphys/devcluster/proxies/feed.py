@@ -1,4 +1,4 @@
-"""When do changes of objects reach the proxy, and how does one wait for that?"""
+"""When do changes of objects reach a proxy, and how does one wait for that?"""
 
 import asyncio
 import time
@@ -9,36 +9,32 @@ from datetime import datetime
 
 from tiphys.devcluster.engine import Engine
 from tiphys.devcluster.history import Event
-from tiphys.devcluster.proxies.builder import Found, Kind, ProxyConfig
-from tiphys.devcluster.proxies.envoy import Envoy, EnvoyRejectedError
-from tiphys.devcluster.proxies.planes import DEFAULT, kinds_of, translate
+from tiphys.devcluster.proxies.builder import Found, Kind
 from tiphys.devcluster.resources import ResourceType
 
 _GATHER = 0.004
-"""Seconds that changes are gathered before they are translated together."""
+"""Seconds that changes are gathered before they are looked at together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """One configuration that Envoy acted upon: which state of the objects it shows, and when (monotonic seconds)."""
+    """One configuration that the proxy acted upon: which state of the objects it shows, and when (monotonic seconds)."""
 
     version: int
     at: float
 
 
-class MeshFeed:
-    """Translates the objects of the chosen planes for Envoy whenever one of them changes."""
+class Feed:
+    """Hears of every change of the kinds in *reads* and follows it until the proxy acts upon it; what that means is `_follow`."""
 
-    def __init__(self, engine: Engine, envoy: Envoy, kinds: Mapping[Kind, ResourceType], *, planes: Sequence[str] = DEFAULT) -> None:
+    def __init__(self, engine: Engine, kinds: Mapping[Kind, ResourceType], *, planes: Sequence[str], reads: frozenset[Kind]) -> None:
         self.planes = tuple(planes)
-        self.reads = kinds_of(planes)
-        self.envoy = envoy
+        self.reads = reads
         self.problems: tuple[str, ...] = ()
         self.history: deque[Applied] = deque(maxlen=1000)
         self._engine = engine
         self._kinds = kinds
         self._dirty = asyncio.Event()
-        self._config: ProxyConfig | None = None
         self._done = asyncio.Condition()
         self._version = 0
         self._busy = False
@@ -47,7 +43,7 @@ class MeshFeed:
         self._task: asyncio.Task[None] | None = None
 
     def hears(self, event: Event, resource: ResourceType) -> Iterable[str]:
-        """Everything counts; the translation finds out whether it matters."""
+        """Everything counts; the task finds out whether it matters."""
         del event, resource
         self._dirty.set()
         return ()
@@ -57,12 +53,8 @@ class MeshFeed:
         del key, now
         return None
 
-    def start(self) -> None:
-        """Begin to feed."""
-        self._task = asyncio.create_task(self._feed(), name="devcluster mesh feed")
-
     def when_broken(self, tell: Callable[[BaseException], None]) -> None:
-        """Call *tell* if the feed ends by itself: Envoy is gone."""
+        """Call *tell* if the feed ends by itself: the proxy is gone."""
 
         def ended(task: asyncio.Task[None]) -> None:
             if not task.cancelled() and (error := task.exception()) is not None:
@@ -77,31 +69,19 @@ class MeshFeed:
         for problem in self.problems:
             tell(problem)
 
-    async def stop(self) -> None:
-        """
-        End the feed.
-
-        Raises: what ended it before, if something did.
-        """
-        if self._task is not None:
-            self._task.cancel()
-            (ended,) = await asyncio.gather(self._task, return_exceptions=True)
-            if isinstance(ended, Exception):
-                raise ended
-
     @property
     def version(self) -> int:
-        """The newest state of the objects (a resourceVersion) that Envoy acts upon."""
+        """The newest state of the objects (a resourceVersion) that the proxy acts upon."""
         self._engine.pull()
         return self._version if self._dirty.is_set() or self._busy else self._engine.store.version
 
     async def applied(self, version: int | str | None = None) -> float:
         """
-        Wait until Envoy acts upon everything up to resourceVersion *version* (default: what is there now).
+        Wait until the proxy acts upon everything up to resourceVersion *version* (default: what is there now).
 
         Gives the monotonic time at which it did.
 
-        Raises: EnvoyRejectedError or whatever else ended the feed.
+        Raises: whatever ended the feed.
         """
         wanted = self._engine.store.version if version is None else int(version)
         async with self._done:
@@ -111,9 +91,21 @@ class MeshFeed:
                 await self._done.wait()
         return next((each.at for each in self.history if each.version >= wanted), time.monotonic())
 
-    def sends_to(self, address: str) -> bool:
-        """Whether Envoy may still send requests to *address*."""
-        return self.envoy.sends_to(address)
+    def _begin(self) -> None:
+        self._dirty.set()
+        self._task = asyncio.create_task(self._feed(), name=f"devcluster feed of {', '.join(self.planes)}")
+
+    async def _end(self) -> None:
+        """
+        End the task.
+
+        Raises: what ended it before, if something did.
+        """
+        if self._task is not None:
+            self._task.cancel()
+            (ended,) = await asyncio.gather(self._task, return_exceptions=True)
+            if isinstance(ended, Exception):
+                raise ended
 
     async def _feed(self) -> None:
         while True:
@@ -122,31 +114,28 @@ class MeshFeed:
             self._dirty.clear()
             self._busy = True
             try:
-                await self._once()
+                await self._follow()
                 self._busy = False
             except Exception as error:
                 self._ended = error
                 raise
             finally:
-                async with self._done:
-                    self._done.notify_all()
+                await self._told()
 
-    async def _once(self) -> None:
-        version = self._engine.store.version
-        config = translate(self.planes, self._objects())
-        problems = config.problems
-        if config != self._config:
-            try:
-                await self.envoy.put(config)
-            except EnvoyRejectedError as error:
-                problems = (*problems, str(error))
-            self._config = config
-            self.history.append(Applied(version=version, at=time.monotonic()))
+    async def _follow(self) -> None:
+        """Return when the proxy acts upon the objects as they are now, or when they have changed again; `_version` tells how far it is."""
+        raise NotImplementedError
+
+    async def _told(self) -> None:
+        """Let everybody who waits look again."""
+        async with self._done:
+            self._done.notify_all()
+
+    def _left_out(self, problems: tuple[str, ...]) -> None:
         before, self.problems = self.problems, problems
         for problem in problems:
             if self._tell is not None and problem not in before:
                 self._tell(problem)
-        self._version = version
 
     def _objects(self) -> Found:
         resources = {kind: self._kinds[kind] for kind in self.reads if kind in self._kinds}

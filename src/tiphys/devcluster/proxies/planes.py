@@ -1,7 +1,9 @@
 """
-Which products' route objects can the proxy act upon, and how is their wish translated? (pure)
+Which products' route objects can a proxy act upon, and which proxy is that? (pure)
 
-Each plane says in its module how requests enter. All enter at Envoy's URL; the Host header decides:
+Each plane says in its module how requests enter. `traefik`, `gateway` and `nginx` are Traefik's, which reads the API server itself: each
+has a Traefik of its own, and the Host header is one that a route names. The others are translated for one Envoy and enter at its
+URL; the Host header decides:
 
 - the name of a Service (`parcel`, `parcel.shop`, ...) means that Service, as `istio` and `smi` steer it: planes between callers
   and Services;
@@ -14,6 +16,10 @@ from dataclasses import dataclass
 from tiphys.api.errors import TiphysError
 from tiphys.devcluster.proxies import plane_alb, plane_ambassador, plane_apisix, plane_istio, plane_smi
 from tiphys.devcluster.proxies.builder import SERVICES, SLICES, Backends, Found, Kind, ProxyConfig, Said, together
+from tiphys.devcluster.proxies.plane_gateway import GATEWAY_API
+from tiphys.devcluster.proxies.plane_nginx import NGINX
+from tiphys.devcluster.proxies.plane_traefik import TRAEFIK
+from tiphys.devcluster.proxies.traefik_says import TraefikPlane
 
 
 class PlaneError(TiphysError):
@@ -22,24 +28,26 @@ class PlaneError(TiphysError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plane:
-    """One product's way of routing."""
+    """One product's way of routing, as Envoy is told it."""
 
     kinds: frozenset[Kind]
     """What it reads besides Services and EndpointSlices."""
     says: Callable[[Found, Backends], Said]
 
 
-PLANES: Mapping[str, Plane] = {
+ENVOYS: Mapping[str, Plane] = {
     "istio": Plane(kinds=plane_istio.KINDS, says=plane_istio.istio_says),
     "smi": Plane(kinds=plane_smi.KINDS, says=plane_smi.smi_says),
     "ambassador": Plane(kinds=plane_ambassador.KINDS, says=plane_ambassador.ambassador_says),
     "apisix": Plane(kinds=plane_apisix.KINDS, says=plane_apisix.apisix_says),
     "alb": Plane(kinds=plane_alb.KINDS, says=plane_alb.alb_says),
 }
+TRAEFIKS: Mapping[str, TraefikPlane] = {"traefik": TRAEFIK, "gateway": GATEWAY_API, "nginx": NGINX}
+PLANES = (*ENVOYS, *TRAEFIKS)
 DEFAULT = ("istio",)
 
 
-def chosen(names: Sequence[str]) -> tuple[Plane, ...]:
+def chosen(names: Sequence[str]) -> tuple[str, ...]:
     """
     Give the planes with these names, each once.
 
@@ -48,15 +56,15 @@ def chosen(names: Sequence[str]) -> tuple[Plane, ...]:
     for name in names:
         if name not in PLANES:
             raise PlaneError(f"plane: found {name!r}, wanted one or several of {', '.join(PLANES)}")
-    return tuple(PLANES[name] for name in dict.fromkeys(names))
+    return tuple(dict.fromkeys(names))
 
 
 def kinds_of(names: Sequence[str]) -> frozenset[Kind]:
-    """Give every kind that a change of matters to these planes."""
-    return frozenset({SERVICES, SLICES}).union(*(plane.kinds for plane in chosen(names)))
+    """Give every kind that a change of matters to these planes of Envoy's."""
+    return frozenset({SERVICES, SLICES}).union(*(ENVOYS[name].kinds for name in names))
 
 
 def translate(names: Sequence[str], found: Found) -> ProxyConfig:
-    """Translate everything *found*; equal objects give an equal configuration, in whatever order they come."""
+    """Translate everything *found* for these planes; equal objects give an equal configuration, in whatever order they come."""
     backends = Backends.of(found)
-    return together(backends, [plane.says(found, backends) for plane in chosen(names)])
+    return together(backends, [ENVOYS[name].says(found, backends) for name in names])
