@@ -1,12 +1,13 @@
 """What is wrong with a canary strategy? (Lifecycle reference 1.7, traffic-routing reference 6.2.)"""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import IntOrPercent
 from tiphys.api.rollout import AntiAffinity, CanaryStrategy, TrafficRouting
-from tiphys.api.stepvalidation import FIELD, ROUTING, steps_problems
+from tiphys.api.stepvalidation import FIELD, ROUTER_WANTED, ROUTING, has_router, steps_problems
 from tiphys.api.values import resolve_count
 
 _COUNT_WANTED: Final = "must be a number of pods, or a whole percentage such as 25%"
@@ -17,9 +18,8 @@ def canary_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
     yield from _surge_problems(canary)
     yield from _service_problems(canary)
     yield from _delay_problems(canary)
-    routing = canary.traffic_routing
-    if routing is not None and routing.max_traffic_weight is not None:
-        yield from _scale_problems(routing, routing.max_traffic_weight)
+    if canary.traffic_routing is not None:
+        yield from _routing_problems(canary.traffic_routing)
     yield from steps_problems(canary)
     yield from anti_affinity_problems(canary.anti_affinity)
 
@@ -113,9 +113,17 @@ def _delay_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
         yield SpecError(field=f"{FIELD}.dynamicStableScale", found=True, wanted="must not be set without trafficRouting")
 
 
-def _scale_problems(routing: TrafficRouting, weight: int) -> Iterator[SpecError]:
+def _routing_problems(routing: TrafficRouting) -> Iterator[SpecError]:
+    for name, count in Counter(route.name for route in routing.managed_routes).items():
+        if count > 1:
+            yield SpecError(field=f"{ROUTING}.managedRoutes", found=name, wanted="must be listed once")
+        if not name:
+            yield SpecError(field=f"{ROUTING}.managedRoutes", found=None, wanted="needs a name for every route")
+    weight = routing.max_traffic_weight
+    if weight is None:
+        return
     field = f"{ROUTING}.maxTrafficWeight"
-    if not (routing.nginx or routing.gateway_api or routing.plugins):
-        yield SpecError(field=field, found=weight, wanted="needs one of nginx, gatewayAPI or plugins in trafficRouting")
+    if not has_router(routing):
+        yield SpecError(field=field, found=weight, wanted=ROUTER_WANTED)
     if weight < 1:
         yield SpecError(field=field, found=weight, wanted="must be 1 or more")

@@ -1,13 +1,12 @@
 """What in a spec is accepted for the sake of old manifests, but is hardly meant? (Lifecycle reference 1.7 and 12.4.)"""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from tiphys.api import defaults
 from tiphys.api.errors import SpecError
-from tiphys.api.rollout import BlueGreenStrategy, CanaryStrategy, Rollout, RolloutSpec, SetCanaryScale, SetMirrorRoute, Step
-from tiphys.api.stepvalidation import FIELD, ROUTING, keys_of, ways_of
+from tiphys.api.rollout import BlueGreenStrategy, CanaryStrategy, Rollout, RolloutSpec, SetCanaryScale, Step
+from tiphys.api.stepvalidation import FIELD, keys_of
 from tiphys.api.values import INVALID_SECONDS, duration_seconds
 
 _SCALE_DOWN: Final = ("", "never", "onsuccess", "progressively")
@@ -82,21 +81,16 @@ def _canary_warnings(spec: RolloutSpec, canary: CanaryStrategy) -> Iterator[Spec
 
 
 def _route_warnings(canary: CanaryStrategy) -> Iterator[SpecError]:
-    """Warn about routes that shadow each other, or go before they came."""
-    managed = canary.traffic_routing.managed_routes if canary.traffic_routing is not None else ()
-    for name, count in Counter(route.name for route in managed).items():
-        if count > 1:
-            yield SpecError(field=f"{ROUTING}.managedRoutes", found=name, wanted="must be listed once")
-    kinds: dict[str, str] = {}
+    """Warn about routes that go before they came."""
+    known: set[str] = set()
     for at, step in enumerate(canary.steps):
         for kind, route in (("setHeaderRoute", step.set_header_route), ("setMirrorRoute", step.set_mirror_route)):
             if route is None:
                 continue
-            field = f"{FIELD}.steps[{at}].{kind}"
-            if not route.match and route.name not in kinds:
+            if not route.match and route.name not in known:
+                field = f"{FIELD}.steps[{at}].{kind}"
                 yield SpecError(field=field, found=route.name, wanted="removes a route, for lack of a match, that no earlier step sets")
-            if kinds.setdefault(route.name, kind) != kind:
-                yield SpecError(field=field, found=route.name, wanted=f"must not share its name with a {kinds[route.name]} step")
+            known.add(route.name)
 
 
 def _step_warnings(step: Step, field: str) -> Iterator[SpecError]:
@@ -105,8 +99,6 @@ def _step_warnings(step: Step, field: str) -> Iterator[SpecError]:
         yield SpecError(field=field, found=", ".join(keys), wanted="is complete only when every key is; one key in a step is clearer")
     if step.set_canary_scale is not None:
         yield from _scale_warnings(step.set_canary_scale, f"{field}.setCanaryScale")
-    if step.set_mirror_route is not None:
-        yield from _mirror_warnings(step.set_mirror_route, f"{field}.setMirrorRoute")
     experiment = step.experiment
     if experiment is not None and experiment.duration and duration_seconds(experiment.duration) == INVALID_SECONDS:
         yield SpecError(field=f"{field}.experiment.duration", found=experiment.duration, wanted="must be a duration such as 90s or 1h30m")
@@ -120,16 +112,6 @@ def _scale_warnings(scale: SetCanaryScale, field: str) -> Iterator[SpecError]:
     if sum(given.values()) > 1:
         found = ", ".join(name for name, there in given.items() if there)
         yield SpecError(field=field, found=found, wanted="must have one of them; the first listed here wins")
-
-
-def _mirror_warnings(route: SetMirrorRoute, field: str) -> Iterator[SpecError]:
-    if route.percentage is not None and not 0 <= route.percentage <= 100:
-        yield SpecError(field=f"{field}.percentage", found=route.percentage, wanted="must be 0 to 100")
-    for at, match in enumerate(route.match):
-        for name, value in match.headers.items():
-            if len(ways_of(value)) != 1:
-                wanted = "must have one of exact, prefix, regex"
-                yield SpecError(field=f"{field}.match[{at}].headers.{name}", found=", ".join(ways_of(value)), wanted=wanted)
 
 
 def _negative(values: Iterable[tuple[str, int | None]]) -> Iterator[SpecError]:

@@ -25,7 +25,8 @@ _EXCLUSIVE: Final = KEYS[:4]
 _DURATION_WANTED: Final = "must be 0 or more seconds, or a duration such as 90s or 1h30m"
 _HEADER_WANTED: Final = "must have headerValue with one of exact, prefix, regex"
 _EXACT_WANTED: Final = "must have headerValue with exact only, as alb demands"
-_ROUTER_WANTED: Final = "needs a router in trafficRouting"
+_WHOLE: Final = 100
+ROUTER_WANTED: Final = "needs a router in trafficRouting"
 _METADATA_FIELD: Final = re.compile(r"metadata\.(?:name|namespace|uid|labels|annotations|(?:labels|annotations)\['[^']+'\])")
 
 
@@ -47,8 +48,16 @@ def keys_of(step: Step) -> list[str]:
 def steps_problems(canary: CanaryStrategy) -> Iterator[SpecError]:
     """Name all that is wrong with the steps, in their order; what several of them lack is named once."""
     named: set[SpecError] = set()
+    kinds: dict[str, str] = {}
+    weight = 0
     for at, step in enumerate(canary.steps):
-        for problem in _step_problems(canary, step, f"{FIELD}.steps[{at}]"):
+        field = f"{FIELD}.steps[{at}]"
+        weight = weight if step.set_weight is None else step.set_weight
+        for problem in (
+            *_step_problems(canary, step, field),
+            *_name_problems(step, kinds, field),
+            *_sum_problems(canary, step, weight, field),
+        ):
             if problem not in named:
                 named.add(problem)
                 yield problem
@@ -79,8 +88,8 @@ def _step_problems(canary: CanaryStrategy, step: Step, field: str) -> Iterator[S
 
 
 def _header_problems(routing: TrafficRouting | None, route: SetHeaderRoute, field: str) -> Iterator[SpecError]:
-    if not _has_router(routing):
-        yield SpecError(field=field, found=route.name, wanted=_ROUTER_WANTED)
+    if not has_router(routing):
+        yield SpecError(field=field, found=route.name, wanted=ROUTER_WANTED)
     exact_only = routing is not None and routing.alb is not None
     for at, match in enumerate(route.match):
         here = f"{field}.match[{at}]"
@@ -92,14 +101,42 @@ def _header_problems(routing: TrafficRouting | None, route: SetHeaderRoute, fiel
 
 
 def _mirror_problems(routing: TrafficRouting | None, route: SetMirrorRoute, field: str) -> Iterator[SpecError]:
-    if not _has_router(routing):
-        yield SpecError(field=field, found=route.name, wanted=_ROUTER_WANTED)
+    if not has_router(routing):
+        yield SpecError(field=field, found=route.name, wanted=ROUTER_WANTED)
     for at, match in enumerate(route.match):
         for key, value in (("method", match.method), ("path", match.path)):
             if value is not None and len(ways_of(value)) != 1:
                 wanted = f"must have {key} with one of exact, prefix, regex"
                 yield SpecError(field=f"{field}.match[{at}]", found=_ways_text(value), wanted=wanted)
+        for name, value in match.headers.items():
+            if len(ways_of(value)) != 1:
+                wanted = "must have one of exact, prefix, regex"
+                yield SpecError(field=f"{field}.match[{at}].headers.{name}", found=_ways_text(value), wanted=wanted)
+    if route.percentage is not None and not 0 <= route.percentage <= _WHOLE:
+        yield SpecError(field=f"{field}.percentage", found=route.percentage, wanted=f"must be 0 to {_WHOLE}")
     yield from _managed_problems(routing, route.name, field)
+
+
+def _name_problems(step: Step, kinds: dict[str, str], field: str) -> Iterator[SpecError]:
+    """Name a route that steps set in both ways: a name stands for one route. *kinds* collects in which one each was met first."""
+    for kind, route in (("setHeaderRoute", step.set_header_route), ("setMirrorRoute", step.set_mirror_route)):
+        if route is not None and kinds.setdefault(route.name, kind) != kind:
+            wanted = f"must not share its name with a {kinds[route.name]} step"
+            yield SpecError(field=f"{field}.{kind}", found=route.name, wanted=wanted)
+
+
+def _sum_problems(canary: CanaryStrategy, step: Step, weight: int, field: str) -> Iterator[SpecError]:
+    """Name an experiment that would take more than the canary's *weight* leaves."""
+    templates = () if step.experiment is None else step.experiment.templates
+    if not any(template.weight for template in templates):
+        return
+    for at, template in enumerate(templates):
+        if template.weight is not None and template.weight < 0:
+            yield SpecError(field=f"{field}.experiment.templates[{at}].weight", found=template.weight, wanted="must be 0 or more")
+    total, left = sum(template.weight or 0 for template in templates), defaults.max_traffic_weight(canary) - weight
+    if total > left:
+        wanted = f"must have templates whose weights add up to at most {left}, which the canary's {weight} leave"
+        yield SpecError(field=f"{field}.experiment", found=total, wanted=wanted)
 
 
 def _managed_problems(routing: TrafficRouting | None, name: str, field: str) -> Iterator[SpecError]:
@@ -112,13 +149,13 @@ def _managed_problems(routing: TrafficRouting | None, name: str, field: str) -> 
 
 def _experiment_problems(routing: TrafficRouting | None, experiment: ExperimentStep, field: str) -> Iterator[SpecError]:
     for at, template in enumerate(experiment.templates):
-        if template.weight is not None and not _has_router(routing):
-            yield SpecError(field=f"{field}.experiment.templates[{at}].weight", found=template.weight, wanted=_ROUTER_WANTED)
+        if template.weight is not None and not has_router(routing):
+            yield SpecError(field=f"{field}.experiment.templates[{at}].weight", found=template.weight, wanted=ROUTER_WANTED)
     for analysis in experiment.analyses:
         yield from _argument_problems(analysis.args, f"{field}.analyses")
 
 
-def _has_router(routing: TrafficRouting | None) -> bool:
+def has_router(routing: TrafficRouting | None) -> bool:
     """Tell whether there is any router; what each of them cannot do is told where the routers are known (`tiphys.traffic.table`)."""
     beside = {"managed_routes", "max_traffic_weight"}
     return routing is not None and any(getattr(routing, name) for name in routing.__struct_fields__ if name not in beside)

@@ -346,7 +346,7 @@ def apisix_router(rollout: Rollout, settings: Settings) -> ApisixRouter:  # noqa
         ports=container_ports(rollout),
         experiments=weighs_experiments(canary),
         standing=tuple(standing_routes(canary)),
-        malformed=tuple(_malformed(canary, name, managed)),
+        malformed=tuple(_malformed(name, managed)),
     )
 
 
@@ -355,10 +355,6 @@ def _by_name(wish: TrafficIntent) -> dict[str, HeaderRoute | MirrorRoute]:
     return {route.name: route for route in routes}
 
 
-def _malformed(canary: CanaryStrategy, route: str, managed: Sequence[str]) -> Iterator[SpecError]:
+def _malformed(route: str, managed: Sequence[str]) -> Iterator[SpecError]:
     if route and route in managed:
         yield SpecError(field=_MANAGED, found=route, wanted="must not be the name of the ApisixRoute that carries the weights")
-    headers = {step.set_header_route.name for step in canary.steps if step.set_header_route is not None}
-    mirrors = {step.set_mirror_route.name for step in canary.steps if step.set_mirror_route is not None}
-    for name in sorted(headers & mirrors):
-        yield SpecError(field=_MANAGED, found=name, wanted="must not name both a header and a mirror route")

@@ -123,10 +123,6 @@ def canary_problems(canary: CanaryStrategy, targets: Sequence[Target]) -> Iterat
         if other is not None:
             wanted = f'must not be "{other}" with a number: that is how the rules of "{other}" are named'
             yield SpecError(field=f"{_ROUTING}.managedRoutes", found=name, wanted=wanted)
-    headers = {step.set_header_route.name for step in canary.steps if step.set_header_route is not None}
-    mirrors = {step.set_mirror_route.name for step in canary.steps if step.set_mirror_route is not None}
-    for name in sorted(headers & mirrors):
-        yield SpecError(field=f"{_ROUTING}.managedRoutes", found=name, wanted="must not name both a header and a mirror route")
 
 
 def managed_name(rule_name: object, managed: Sequence[str]) -> str | None:

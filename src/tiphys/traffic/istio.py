@@ -245,7 +245,7 @@ def istio_router(rollout: Rollout, settings: Settings) -> IstioRouter:
         maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,
         needs_http=any(step.set_header_route or step.set_mirror_route for step in canary.steps),
         inherit=settings.istio_inherit,
-        malformed=(*_malformed(istio, targets), *_shared_names(canary), *_two_ways(istio, canary)),
+        malformed=(*_malformed(istio, targets), *_two_ways(istio, canary)),
     )
 
 
@@ -294,16 +294,6 @@ def _malformed(istio: IstioRouting, targets: Sequence[Target]) -> Iterator[SpecE
     if rule.canary_subset_name and rule.canary_subset_name == rule.stable_subset_name:
         yield SpecError(
             field=f"{_FIELD}.destinationRule.stableSubsetName", found=rule.stable_subset_name, wanted="must differ from canarySubsetName"
-        )
-
-
-def _shared_names(canary: CanaryStrategy) -> Iterator[SpecError]:
-    """Name routes that steps set both as header and as mirror routes: in a VirtualService a name stands for one entry."""
-    headers = {step.set_header_route.name for step in canary.steps if step.set_header_route is not None}
-    mirrors = {step.set_mirror_route.name for step in canary.steps if step.set_mirror_route is not None}
-    for name in sorted(headers & mirrors):
-        yield SpecError(
-            field="spec.strategy.canary.trafficRouting.managedRoutes", found=name, wanted="must not name both a header and a mirror route"
         )
 
 

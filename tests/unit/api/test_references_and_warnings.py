@@ -112,21 +112,9 @@ HEADER = {"name": "a", "match": [{"headerName": "x", "headerValue": {"exact": "y
             ],
         ),
         (
-            routed({"setMirrorRoute": {"name": "b", "match": [{"headers": {"x": {}}}], "percentage": 101}}),
-            [
-                "spec.strategy.steps[0].setMirrorRoute.percentage: Invalid value: 101: must be 0 to 100",
-                'spec.strategy.steps[0].setMirrorRoute.match[0].headers.x: Invalid value: "": must have one of exact, prefix, regex',
-            ],
-        ),
-        (
             routed({"setHeaderRoute": {"name": "a"}}),
             ['spec.strategy.steps[0].setHeaderRoute: Invalid value: "a": removes a route, for lack of a match, that no earlier step sets'],
         ),
-        (
-            routed({"setHeaderRoute": HEADER}, {"setMirrorRoute": {"name": "a", "match": [{"path": {"exact": "/"}}]}}),
-            ['spec.strategy.steps[1].setMirrorRoute: Invalid value: "a": must not share its name with a setHeaderRoute step'],
-        ),
-        (routed(managed=("a", "a")), ['spec.strategy.trafficRouting.managedRoutes: Invalid value: "a": must be listed once']),
         (
             rollout({"experiment": {"templates": [{"name": "x", "specRef": "canary"}], "duration": "long"}}),
             ['spec.strategy.steps[0].experiment.duration: Invalid value: "long": must be a duration such as 90s or 1h30m'],

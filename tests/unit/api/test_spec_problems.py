@@ -36,6 +36,13 @@ def blue_green(**fields: Any) -> Rollout:  # noqa: ANN401 - the same
     return spec(strategy={"blueGreen": {"activeService": "web", **fields}})
 
 
+BETA: Manifest = {"headerName": "x", "headerValue": {"exact": "1"}}
+
+
+def experiment(share: int | None) -> Manifest:
+    return {"name": f"share-{share}", "specRef": "canary", **({} if share is None else {"weight": share})}
+
+
 def texts(there: Rollout) -> list[str]:
     return [str(problem) for problem in spec_problems(there)]
 
@@ -52,6 +59,8 @@ def texts(there: Rollout) -> list[str]:
         ),
         pytest.param(canary({"setWeight": 150}, trafficRouting={"plugins": {"p": {}}, "maxTrafficWeight": 200}), id="other maximum"),
         pytest.param(canary(trafficRouting={}), id="router without a kind"),
+        pytest.param(routed({"setWeight": 150}, routing={**ISTIO, "maxTrafficWeight": 200}), id="a maximum for whom the table knows"),
+        pytest.param(routed({"setWeight": 60}, {"experiment": {"templates": [experiment(30), experiment(10)]}}), id="all is given away"),
         pytest.param(
             routed(
                 {
@@ -164,13 +173,45 @@ def test_a_good_spec_has_no_problems(there: Rollout) -> None:
         ),
         (canary(dynamicStableScale=True), "spec.strategy.dynamicStableScale: Invalid value: true: must not be set without trafficRouting"),
         (
-            routed(routing={**ISTIO, "maxTrafficWeight": 1000}),
-            "spec.strategy.trafficRouting.maxTrafficWeight: Invalid value: 1000: "
-            "needs one of nginx, gatewayAPI or plugins in trafficRouting",
+            routed(routing={"maxTrafficWeight": 1000}),
+            "spec.strategy.trafficRouting.maxTrafficWeight: Invalid value: 1000: needs a router in trafficRouting",
         ),
         (
             routed(routing={"nginx": {"stableIngress": "i"}, "maxTrafficWeight": 0}),
             "spec.strategy.trafficRouting.maxTrafficWeight: Invalid value: 0: must be 1 or more",
+        ),
+        (
+            routed(managed=("a", "b", "a")),
+            'spec.strategy.trafficRouting.managedRoutes: Invalid value: "a": must be listed once',
+        ),
+        (
+            routed(managed=("a", "")),
+            "spec.strategy.trafficRouting.managedRoutes: Required value: needs a name for every route",
+        ),
+        (
+            routed({"setHeaderRoute": {"name": "a", "match": [BETA]}}, {"setMirrorRoute": {"name": "a"}}, managed=("a",)),
+            'spec.strategy.steps[1].setMirrorRoute: Invalid value: "a": must not share its name with a setHeaderRoute step',
+        ),
+        (
+            routed({"setMirrorRoute": {"name": "m", "percentage": 101}}, managed=("m",)),
+            "spec.strategy.steps[0].setMirrorRoute.percentage: Invalid value: 101: must be 0 to 100",
+        ),
+        (
+            routed({"setMirrorRoute": {"name": "m", "percentage": -1}}, managed=("m",)),
+            "spec.strategy.steps[0].setMirrorRoute.percentage: Invalid value: -1: must be 0 to 100",
+        ),
+        (
+            routed({"setMirrorRoute": {"name": "m", "match": [{"headers": {"x": {}}}]}}, managed=("m",)),
+            'spec.strategy.steps[0].setMirrorRoute.match[0].headers.x: Invalid value: "": must have one of exact, prefix, regex',
+        ),
+        (
+            routed({"setWeight": 60}, {"experiment": {"templates": [experiment(30), experiment(11), experiment(None)]}}),
+            "spec.strategy.steps[1].experiment: Invalid value: 41: "
+            "must have templates whose weights add up to at most 40, which the canary's 60 leave",
+        ),
+        (
+            routed({"experiment": {"templates": [experiment(-1)]}}),
+            "spec.strategy.steps[0].experiment.templates[0].weight: Invalid value: -1: must be 0 or more",
         ),
         (
             canary({"setWeight": 10}, {}),

@@ -99,10 +99,8 @@ def test_what_a_mirror_step_will_meet_is_told_before_it(spec: str, problem: str)
 
 
 def test_names_that_clash_are_told_and_nothing_is_written() -> None:
-    both_forms = [HEADER_STEP, {"setMirrorRoute": {**MIRROR_STEP["setMirrorRoute"], "name": MANAGED[0]}}]
     own_name = {"apisix": {"route": {"name": "web"}}, "managedRoutes": [{"name": "web"}]}
 
-    assert told(RULE, steps=both_forms)[0] == f'{MANAGED_FIELD}: Invalid value: "first": must not name both a header and a mirror route'
     (clash,) = told(RULE, trafficRouting=own_name)
     assert clash == f'{MANAGED_FIELD}: Invalid value: "web": must not be the name of the ApisixRoute that carries the weights'
     with pytest.raises(SpecError, match="must not be the name"):

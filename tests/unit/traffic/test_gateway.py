@@ -269,10 +269,6 @@ def test_what_is_wrong_with_the_plugins_form_is_told(spec: Manifest, said: str) 
             {"trafficRouting": {"managedRoutes": [{"name": "b"}, {"name": "b-1"}]}},
             'managedRoutes: Invalid value: "b-1": must not be "b" with',
         ),
-        (
-            {"steps": [header_step("first"), mirror_step("first")]},
-            'managedRoutes: Invalid value: "first": must not name both a header and a mirror route',
-        ),
     ],
 )
 def test_what_no_route_can_hold_is_told(fields: Manifest, field: str) -> None:

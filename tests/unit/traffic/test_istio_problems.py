@@ -182,14 +182,6 @@ def test_header_and_mirror_steps_need_http() -> None:
     )
 
 
-def test_a_name_is_either_a_header_or_a_mirror_route() -> None:
-    steps = [{"setMirrorRoute": {"name": "first", "match": [{}]}}, {"setHeaderRoute": {"name": "first"}}]
-
-    assert told({"virtualService": {"name": "web"}}, SPLIT, steps=steps) == [
-        'spec.strategy.canary.trafficRouting.managedRoutes: Invalid value: "first": must not name both a header and a mirror route'
-    ]
-
-
 SUBSETS = "http: [{route: [{destination: {host: web, subset: stable}, weight: 100}, {destination: {host: web, subset: canary}}]}]"
 RULE_BLOCK = {"name": "web", "canarySubsetName": "canary", "stableSubsetName": "stable"}
 
