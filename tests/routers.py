@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from builders import rollout
 from router_setup import CANARY, MANAGED, PING_PONG, STABLE, Objects, Setup, after, alternating, router_for, strategy
+from routers_alb import alb_setups
 from routers_appmesh import app_mesh_setups
 from tiphys.api.meta import Manifest
 from tiphys.api.names import HASH_LABEL, MANAGED_BY
@@ -892,6 +893,7 @@ SETUPS: dict[str, Setup] = {
     **_apisix_setups(),
     **_smi_setups(),
     **_ambassador_setups(),
+    **alb_setups(),
     **app_mesh_setups(),
 }
 

@@ -24,7 +24,6 @@ KEYS: Final = ("setWeight", "pause", "experiment", "analysis", "setCanaryScale",
 _EXCLUSIVE: Final = KEYS[:4]
 _DURATION_WANTED: Final = "must be 0 or more seconds, or a duration such as 90s or 1h30m"
 _HEADER_WANTED: Final = "must have headerValue with one of exact, prefix, regex"
-_EXACT_WANTED: Final = "must have headerValue with exact only, as alb demands"
 _WHOLE: Final = 100
 ROUTER_WANTED: Final = "needs a router in trafficRouting"
 _METADATA_FIELD: Final = re.compile(r"metadata\.(?:name|namespace|uid|labels|annotations|(?:labels|annotations)\['[^']+'\])")
@@ -90,12 +89,9 @@ def _step_problems(canary: CanaryStrategy, step: Step, field: str) -> Iterator[S
 def _header_problems(routing: TrafficRouting | None, route: SetHeaderRoute, field: str) -> Iterator[SpecError]:
     if not has_router(routing):
         yield SpecError(field=field, found=route.name, wanted=ROUTER_WANTED)
-    exact_only = routing is not None and routing.alb is not None
     for at, match in enumerate(route.match):
         here = f"{field}.match[{at}]"
-        if exact_only and (not match.header_value or ways_of(match.header_value) != ["exact"]):
-            yield SpecError(field=here, found=_ways_text(match.header_value), wanted=_EXACT_WANTED)
-        elif not match.header_value or len(ways_of(match.header_value)) != 1:
+        if not match.header_value or len(ways_of(match.header_value)) != 1:
             yield SpecError(field=here, found=_ways_text(match.header_value), wanted=_HEADER_WANTED)
     yield from _managed_problems(routing, route.name, field)
 

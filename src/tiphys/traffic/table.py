@@ -9,7 +9,7 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
 from tiphys.core.pairs import alternates
-from tiphys.traffic import ambassador, apisix, appmesh, appmesh_routes, gateway, gateway_spec, istio, nginx, smi, traefik
+from tiphys.traffic import alb, ambassador, apisix, appmesh, appmesh_routes, gateway, gateway_spec, istio, nginx, smi, traefik
 from tiphys.traffic.router import Router
 from tiphys.traffic.settings import APP_MESH, Settings
 
@@ -39,6 +39,7 @@ class Product:
 ROUTERS: Final[tuple[Product, ...]] = (
     Product(name="istio", field="istio", spec=lambda routing: routing.istio, router=istio.istio_router, supports=istio.SUPPORTS),
     Product(name="nginx", field="nginx", spec=lambda routing: routing.nginx, router=nginx.nginx_router, supports=nginx.SUPPORTS),
+    Product(name="alb", field="alb", spec=lambda routing: routing.alb, router=alb.alb_router, supports=alb.SUPPORTS),
     Product(name="smi", field="smi", spec=lambda routing: routing.smi, router=smi.smi_router, supports=smi.SUPPORTS),
     Product(
         name="ambassador",

@@ -48,6 +48,7 @@ def written(product: str, case: str) -> ProxyConfig:
         ("ambassador", "mirror", "ambassador", "/parcel/"),
         ("apisix", "header", "parcel.example", "/parcel/"),
         ("apisix", "mirror", "parcel.example", "/parcel/"),
+        ("alb", "header-any-of", "parcel.example", "/"),
     ],
 )
 def test_the_weights_are_those_that_were_wished_for(product: str, case: str, host: str, path: str) -> None:
@@ -60,6 +61,7 @@ def test_the_weights_are_those_that_were_wished_for(product: str, case: str, hos
         ("smi", "header-routes", "parcel.shop", "/", "1.5"),
         ("ambassador", "header", "ambassador", "/parcel/", "1"),
         ("apisix", "header-any-of", "parcel.example", "/parcel/", "1"),
+        ("alb", "header-any-of", "parcel.example", "/", "2"),
     ],
 )
 def test_header_routes_send_each_of_their_entries_to_the_canary(product: str, case: str, host: str, path: str, beta: str) -> None:

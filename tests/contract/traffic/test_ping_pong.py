@@ -19,6 +19,7 @@ from routers import (
     smi_rollout,
     traefik_rollout,
 )
+from routers_alb import alb_rollout
 from tiphys.api.rollout import Rollout
 from tiphys.api.status import CanaryStatus, RolloutStatus
 from tiphys.core.intent import Backend, Feature, Role, TrafficIntent
@@ -31,6 +32,7 @@ _ROLLOUTS: dict[str, Callable[[], Rollout]] = {
     "traefik with ping-pong": lambda: traefik_rollout(**PING_PONG),
     "apisix with ping-pong": lambda: apisix_rollout(**PING_PONG),
     "smi with ping-pong": lambda: smi_rollout({"rootService": "web"}, **PING_PONG),
+    "alb with ping-pong": lambda: alb_rollout({"rootService": "web-root", "annotationPrefix": "lb.example"}, **PING_PONG),
     "gateway with ping-pong": lambda: gateway_rollout({"httpRoutes": [{"name": "web-mesh"}]}, **PING_PONG),
 }
 

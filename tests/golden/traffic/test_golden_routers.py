@@ -27,6 +27,11 @@ def test_nginx(case: Case, golden: Golden) -> None:
     golden(case, _written(case))
 
 
+@pytest.mark.parametrize("case", cases("traffic/alb"), ids=str)
+def test_alb(case: Case, golden: Golden) -> None:
+    golden(case, _written(case))
+
+
 @pytest.mark.parametrize("case", cases("traffic/apisix"), ids=str)
 def test_apisix(case: Case, golden: Golden) -> None:
     golden(case, _written(case))

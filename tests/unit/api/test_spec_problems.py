@@ -253,15 +253,6 @@ def test_a_good_spec_has_no_problems(there: Rollout) -> None:
             "must have headerValue with one of exact, prefix, regex",
         ),
         (
-            routed(
-                {"setHeaderRoute": {"name": "h", "match": [{"headerName": "a", "headerValue": {"prefix": "x"}}]}},
-                routing={"alb": {"ingress": "i"}},
-                managed=("h",),
-            ),
-            'spec.strategy.steps[0].setHeaderRoute.match[0]: Invalid value: "prefix": '
-            "must have headerValue with exact only, as alb demands",
-        ),
-        (
             routed({"setMirrorRoute": {"name": "m"}}, routing={}, managed=("m",)),
             'spec.strategy.steps[0].setMirrorRoute: Invalid value: "m": needs a router in trafficRouting',
         ),

@@ -8,8 +8,7 @@ from tiphys.api.rollout import Rollout
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.table import ROUTERS, routers_of, unsupported
 
-NOT_YET = {
-    "alb": {"alb": {"ingress": "web", "servicePort": 80}},
+NOT_YET: dict[str, dict[str, object]] = {
     "plugins[example/router]": {"plugins": {"example/router": {}}},
 }
 
