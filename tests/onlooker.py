@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SIDES: Final = ("stable", "canary")
 PING_PONG: Final = ("pong", "ping")
+ACTIVE_SERVICE: Final = "web-active"
 _OF_SERVICE: Final = "kubernetes.io/service-name"
 
 
@@ -28,12 +29,13 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Glance:
-    """The cluster at one moment."""
+    """The cluster at one moment; *active* is the hash that the active Service of a blue-green Rollout selects."""
 
     sides: dict[str, Side]
     total: int
     sizes: dict[str, int]
     available: dict[str, int]
+    active: str = ""
 
 
 class Onlooker:
@@ -76,12 +78,14 @@ class Onlooker:
     def _wrong(self, before: Glance, now: Glance) -> list[str]:
         rollout = self._controller.rollout()
         canary = rollout.spec.strategy.canary
-        if canary is not None and canary.traffic_routing is None:
+        if canary is None:
+            return _leaves_active_service(before, now, rollout.spec.replicas or 0)
+        if canary.traffic_routing is None:
             replicas = rollout.spec.replicas or 0
             least, most = replicas - values.max_unavailable(canary, replicas), replicas + values.max_surge(canary, replicas)
             return _spends_availability(before, now, least=least, most=most)
         problems = [*_sum(now), *_weight_without_pods(before, now), *_pods_under_weight(before, now)]
-        if canary is not None and any(step.set_canary_scale is not None for step in canary.steps):
+        if any(step.set_canary_scale is not None for step in canary.steps):
             return problems  # how many pods carry the canary's weight is the user's word then
         return [*problems, *_too_few_pods(before, now, rollout.spec.replicas or 0)]
 
@@ -122,7 +126,9 @@ class Onlooker:
                 sides[side] = Side(weight=share, pod_hash=pod_hash, ready=ready.get(pod_hash, 0) if pod_hash else sum(ready.values()))
         sizes = {pod_hash: int(found["spec"]["replicas"]) for pod_hash, found in hashes.items()}
         available = {pod_hash: int(found.get("status", {}).get("availableReplicas", 0)) for pod_hash, found in hashes.items()}
-        return Glance(sides=sides, total=sum(share for share, _, _ in given.values()), sizes=sizes, available=available)
+        active = services.get(ACTIVE_SERVICE, {}).get("spec", {}).get("selector", {}).get(names.HASH_LABEL, "")
+        total = sum(share for share, _, _ in given.values())
+        return Glance(sides=sides, total=total, sizes=sizes, available=available, active=active)
 
     def _given(self) -> dict[str, tuple[int, str, str]]:
         """Give weight, Service (host-level splitting) and hash (subset-level) of each side."""
@@ -200,4 +206,16 @@ def _spends_availability(before: Glance, now: Glance, *, least: int, most: int) 
         problems.append(f"{sum(lasting.values())} of {had} available pods stay where {least} have to")
     if sum(now.sizes.values()) > max(sum(before.sizes.values()), most):
         problems.append(f"{sum(now.sizes.values())} pods where {most} are allowed")
+    return problems
+
+
+def _leaves_active_service(before: Glance, now: Glance, replicas: int) -> list[str]:
+    """The active Service moves to a version that can answer, forward only to a whole one, and no version shrinks while it is selected."""
+    problems = []
+    there = now.available.get(now.active, 0)
+    if before.active and now.active != before.active and there == 0 and before.available.get(before.active, 0):
+        problems.append(f"the active Service moved from {before.active} to {now.active}, where nobody answers")
+    size, was = now.sizes.get(now.active, 0), before.sizes.get(now.active, 0)
+    if now.active and size < min(was, replicas):
+        problems.append(f"{now.active} shrank from {was} to {size} pods while the active Service selects it")
     return problems

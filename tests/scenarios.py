@@ -34,6 +34,8 @@ POD: Final[Kind] = ("", "Pod")
 
 STABLE_SERVICE: Final = "web-stable"
 CANARY_SERVICE: Final = "web-canary"
+ACTIVE_SERVICE: Final = "web-active"
+PREVIEW_SERVICE: Final = "web-preview"
 QUIET_SECONDS: Final = 700.0
 """Longer than every delay and deadline that nobody set; what happens later is asked for by name."""
 
@@ -86,6 +88,25 @@ def app(
     services = [service_manifest(name) for key in ("stableService", "canaryService") if (name := strategy.get(key))]
     services += [service_manifest(name) for name in (strategy.get("pingPong") or {}).values()]
     return [*services, *_routes(routing), rollout]
+
+
+def blue_green_app(
+    *,
+    replicas: int | None = 3,
+    image: str = "1",
+    preview: bool = True,
+    spec: Mapping[str, Any] | None = None,
+    **strategy: Any,  # noqa: ANN401 - any JSON
+) -> list[Manifest]:
+    """Give the manifests of a blue-green Rollout `web` and its Services; *strategy* and *spec* are further fields."""
+    named = {"activeService": ACTIVE_SERVICE, **({"previewService": PREVIEW_SERVICE} if preview else {})}
+    rollout = rollout_manifest("web", istio=False)
+    rollout["spec"] |= {"strategy": {"blueGreen": {**named, **strategy}}, "template": template(image), **(spec or {})}
+    if replicas is None:
+        del rollout["spec"]["replicas"]
+    else:
+        rollout["spec"]["replicas"] = replicas
+    return [*(service_manifest(name) for name in named.values()), rollout]
 
 
 def _istio(**fields: Any) -> Manifest:  # noqa: ANN401 - any JSON
@@ -171,6 +192,9 @@ class Story:
 
     def edit_canary(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         self.edit_spec(strategy={"canary": fields})
+
+    def edit_blue_green(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
+        self.edit_spec(strategy={"blueGreen": fields})
 
     def edit_status(self, **fields: Any) -> None:  # noqa: ANN401 - any JSON
         self.controller.edit(ROLLOUT, "web", {"status": fields}, subresource="status")
@@ -369,7 +393,12 @@ def _definitions() -> tuple[Manifest, ...]:
 
 def told(*steps: Manifest, image: str = "1", product: Balancer | None = None, **given: Any) -> Story:  # noqa: ANN401 - see `app`
     """Give a story at rest on its first version."""
-    story = Story(app(*steps, image=image, **given), product=product)
+    return at_rest(app(*steps, image=image, **given), product=product)
+
+
+def at_rest(manifests: Iterable[Manifest], *, product: Balancer | None = None) -> Story:
+    """Give a story of *manifests* at rest on its first version."""
+    story = Story(manifests, product=product)
     story.rest()
     story.forget()
     return story

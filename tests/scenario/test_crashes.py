@@ -1,12 +1,12 @@
 """Does the end depend on when the controller dies?"""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import pytest
 
 from inprocess import InProcessController
-from scenarios import BETA, PAUSE_STEP, Routing, Story, app, pause, scale, weight
+from scenarios import BETA, PAUSE_STEP, Routing, Story, app, blue_green_app, pause, scale, weight
 from settling.world import FIGURES
 from tiphys.api.meta import Manifest
 
@@ -68,14 +68,41 @@ def retry(story: Story) -> None:
     story.rest()
 
 
-def run(tale: Tale, steps: tuple[Manifest, ...], routing: Routing, *, before: int = 0, after: int = 0) -> Story:
+def cut_over(story: Story) -> None:
+    story.set_image("2")
+    story.until_phase("Paused", "BlueGreenPause")
+    story.promote()
+    story.rest()
+
+
+def abort_the_preview(story: Story) -> None:
+    story.set_image("2")
+    story.until_phase("Paused", "BlueGreenPause")
+    story.abort()
+    story.rest()
+    story.retry()
+    story.until_phase("Paused", "BlueGreenPause")
+    story.promote_full()
+    story.rest()
+
+
+def go_back(story: Story) -> None:
+    story.set_image("2")
+    story.until_phase("Paused", "BlueGreenPause")
+    story.promote()
+    story.until(lambda: story.stable == "2")
+    story.set_image("1")
+    story.rest()
+
+
+def run(tale: Tale, manifests: Sequence[Manifest], *, before: int = 0, after: int = 0) -> Story:
     """Tell *tale*, first deploy included, with a death *before* or *after* the write of that number; 0 is none."""
 
     def doom(controller: InProcessController) -> None:
         controller.api.deaths_before = {before} - {0}
         controller.api.deaths = {after} - {0}
 
-    story = Story(app(*steps, routing=routing, replicas=4), prepare=doom)
+    story = Story(manifests, prepare=doom)
     story.rest()
     tale(story)
     return story
@@ -115,26 +142,42 @@ def crash_points(plain: Story) -> list[tuple[int, int]]:
     return [(at // 2 + 1, 0) if at % 2 == 0 else (0, at // 2 + 1) for at in sorted(first_seen.values())]
 
 
+def steered(*steps: Manifest, routing: Routing = "istio") -> list[Manifest]:
+    return app(*steps, routing=routing, replicas=4)
+
+
 @pytest.mark.parametrize(
-    ("tale", "steps", "routing"),
+    ("tale", "manifests"),
     [
-        (promote, ROUTES, "istio"),
-        (promote, ROUTES, "ping-pong"),
-        (abort, PLAIN, "istio"),
-        (supersede, PLAIN, "istio"),
-        (retry, ROUTES, "subsets"),
+        (promote, steered(*ROUTES)),
+        (promote, steered(*ROUTES, routing="ping-pong")),
+        (abort, steered(*PLAIN)),
+        (supersede, steered(*PLAIN)),
+        (retry, steered(*ROUTES, routing="subsets")),
+        (cut_over, blue_green_app(autoPromotionEnabled=False, previewReplicaCount=1)),
+        (abort_the_preview, blue_green_app(autoPromotionEnabled=False)),
+        (go_back, blue_green_app(autoPromotionEnabled=False)),
     ],
-    ids=["promote", "promote-with-ping-pong", "abort", "supersede", "retry-and-promote-full"],
+    ids=[
+        "promote",
+        "promote-with-ping-pong",
+        "abort",
+        "supersede",
+        "retry-and-promote-full",
+        "blue-green",
+        "blue-green-abort-and-promote-full",
+        "blue-green-and-back",
+    ],
 )
-def test_a_death_anywhere_changes_nothing_in_the_end(tale: Tale, steps: tuple[Manifest, ...], routing: Routing) -> None:
+def test_a_death_anywhere_changes_nothing_in_the_end(tale: Tale, manifests: list[Manifest]) -> None:
     """One death in turn before and after every write, each followed by a controller that knows nothing."""
-    plain = run(tale, steps, routing)
+    plain = run(tale, manifests)
     wanted = fingerprint(plain)
     points = crash_points(plain)
     assert plain.onlooker.problems == []
 
     for before, after in points:
-        story = run(tale, steps, routing, before=before, after=after)
+        story = run(tale, manifests, before=before, after=after)
         where = f"death before write {before}" if before else f"death after write {after}"
         assert story.controller.deaths == 1, where
         assert story.onlooker.problems == [], where
@@ -144,12 +187,12 @@ def test_a_death_anywhere_changes_nothing_in_the_end(tale: Tale, steps: tuple[Ma
 
 @pytest.mark.parametrize("tale", [promote, abort, supersede])
 def test_a_controller_that_dies_after_every_write_comes_to_the_same_end(tale: Tale) -> None:
-    plain = run(tale, PLAIN, "istio")
+    plain = run(tale, steered(*PLAIN))
 
     def doom(controller: InProcessController) -> None:
         controller.api.deadly = lambda _verb, _plural, _body: True
 
-    story = Story(app(*PLAIN, routing="istio", replicas=4), prepare=doom)
+    story = Story(steered(*PLAIN), prepare=doom)
     story.rest()
     tale(story)
 

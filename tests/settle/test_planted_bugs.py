@@ -6,10 +6,11 @@ from dataclasses import replace
 import msgspec
 import pytest
 
+from settling.bluegreen import ACTIVE, blue_green_world
 from settling.rest import assert_rest
 from settling.world import CANARY_SERVICE, PING_PONG, World, istio, world
 from tiphys.api.rollout import CanaryStrategy, Pause, Step
-from tiphys.core.actions import Plan, RouteTraffic, SwitchService
+from tiphys.core.actions import Plan, RouteTraffic, SwitchService, UpdateReplicaSet
 from tiphys.core.decide import decide
 from tiphys.core.intent import Backend, Role, TrafficIntent
 from tiphys.core.invariants import ceiling
@@ -167,3 +168,34 @@ def test_a_bug_planted_into_ping_pong_is_caught(bug: Callable[[Observed], Plan],
         step_by_step(toy)
 
     assert words in str(caught.value)
+
+
+def cut_over_before_the_pods(seen: Observed) -> Plan:
+    """Move the active Service to the newest version as soon as that exists."""
+    plan = decide(seen)
+    held = seen.services[ACTIVE].spec.selector.get("rollouts-pod-template-hash", "")
+    newest = seen.identity.pod_hash
+    exists = any(rs.metadata.name == f"web-{newest}" for rs in seen.replica_sets)
+    if not exists or held in {"", newest} or any(isinstance(action, SwitchService) and action.name == ACTIVE for action in plan.actions):
+        return plan
+    return replace(plan, actions=(SwitchService(name=ACTIVE, before=held, pod_hash=newest, annotate=False, event=None), *plan.actions))
+
+
+def old_version_goes_with_the_cut_over(seen: Observed) -> Plan:
+    """Take the pods of the version that the active Service leaves in the very pass in which it leaves."""
+    plan = decide(seen)
+    for action in plan.actions:
+        if isinstance(action, SwitchService) and action.name == ACTIVE and action.before:
+            gone = UpdateReplicaSet(name=f"web-{action.before}", before=3, replicas=0)
+            return replace(plan, actions=(*plan.actions, gone))
+    return plan
+
+
+@pytest.mark.parametrize(("bug", "says"), [(cut_over_before_the_pods, "S4"), (old_version_goes_with_the_cut_over, "S3")])
+def test_a_bug_in_the_cut_over_is_caught(bug: Callable[[Observed], Plan], says: str) -> None:
+    toy = blue_green_world()
+    toy.decide = bug
+    toy.new_template("v2")
+
+    with pytest.raises(AssertionError, match=says):
+        toy.settle()

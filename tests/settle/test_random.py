@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from settling.lives import heal, kill, pause, scale, sicken, wait
 from settling.rest import assert_rest
 from settling.world import CANARY_SERVICE, PING_PONG, STABLE_SERVICE, World, istio, world
 from tiphys.api.rollout import (
@@ -63,36 +63,12 @@ routed_steps = st.one_of(
 Move = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
-def sicken(toy: World, version: str, ready: int) -> None:
-    toy.sick[version] = ready
-
-
-def heal(toy: World) -> None:
-    toy.sick.clear()
-
-
-def wait(toy: World, seconds: int) -> None:
-    toy.now += timedelta(seconds=seconds)
-
-
 def verify(toy: World, answer: Verification) -> None:
     toy.verification = answer
 
 
 def set_steps(toy: World, steps: tuple[Step, ...]) -> None:
     toy.patch_canary(steps=steps)
-
-
-def scale(toy: World, replicas: int) -> None:
-    toy.patch_spec(replicas=replicas)
-
-
-def pause(toy: World, paused: bool) -> None:  # noqa: FBT001 - drawn, not called by people
-    toy.patch_spec(paused=paused)
-
-
-def kill(toy: World, version: str, count: int) -> None:
-    toy.kill(version, count)
 
 
 def run(toy: World, passes: int, lost_after: int, *, ticking: bool) -> None:

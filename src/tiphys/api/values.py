@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Final
 
 from tiphys.api.meta import IntOrPercent
-from tiphys.api.rollout import CanaryStrategy, Pause
+from tiphys.api.rollout import BlueGreenStrategy, CanaryStrategy, Pause
 
 DEFAULT_SURGE: Final = "25%"
 DEFAULT_UNAVAILABLE: Final = "25%"
@@ -52,6 +52,12 @@ def max_unavailable(canary: CanaryStrategy, replicas: int) -> int:
     if missing == 0 and max_surge(canary, replicas) == 0:
         missing = 1
     return min(missing, replicas)
+
+
+def blue_green_unavailable(strategy: BlueGreenStrategy, replicas: int) -> int:
+    """Give how many pods (of *replicas* wanted ones) a restart may take at once (lifecycle 1.3)."""
+    value = DEFAULT_UNAVAILABLE if strategy.max_unavailable is None else strategy.max_unavailable
+    return min(resolve_count(value, replicas, round_up=False), replicas)
 
 
 def pause_seconds(pause: Pause) -> int | None:

@@ -104,6 +104,7 @@ INITIAL_DEPLOY: Final = "Initial deploy"
 FULL_PROMOTION: Final = "Full promotion requested"
 PROMOTION_IN_WINDOW: Final = "Rollback within window"
 FAST_ROLLBACK: Final = "Fast rollback"
+BLUE_GREEN_COMPLETED: Final = "Completed blue-green update"
 
 
 def created_replica_set(name: str) -> str:

@@ -122,6 +122,8 @@ class Why(StrEnum):
     NO_CANARY_PODS_WANTED = "the spec wants no canary pods here"
     NO_STABLE = "there is no stable version yet"
     RESTARTING = "its pods are being restarted"
+    PAUSED_BEFORE_CUT_OVER = "the update waits before the active Service moves"
+    ANALYSIS = "an analysis has not succeeded yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,23 +6,24 @@ from datetime import datetime
 
 import msgspec
 
-from tiphys.api import names, words
-from tiphys.api.meta import whole_seconds, wire_time
+from tiphys.api import values, words
+from tiphys.api.meta import whole_seconds
 from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.status import CanaryStatus, RolloutStatus
-from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, Because, CreateReplicaSet, Event, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
 from tiphys.core.intent import Role, TrafficIntent
 from tiphys.core.observed import Observed, Verification
 from tiphys.core.pairs import alternates, exchanged
 from tiphys.core.progress import Progress, progress
 from tiphys.core.report import Facts, Report, report, timed_out
+from tiphys.core.resizing import growing_first, resize
 from tiphys.core.restart import restart_pods
-from tiphys.core.revisions import create_new, forget_old, new_annotations, note_revision
+from tiphys.core.revisions import create_new, forget_old, note_revision
 from tiphys.core.routed_by import with_routers
 from tiphys.core.selectors import exchange_pods, point_services
 from tiphys.core.situation import Situation, situation
-from tiphys.core.sizes import Sizing, size_all
+from tiphys.core.sizes import size_all
+from tiphys.core.sizing import Sizing
 from tiphys.core.slots import Slots
 from tiphys.core.verified import not_verified
 from tiphys.core.weights import grant_weight, look_behind
@@ -39,8 +40,14 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
     routing = _route(now)
     sizings = size_all(now, now.slots, granted=routing.granted)
     step = progress(now, now.slots, routing.wish)
-    resizing = _resize(now, sizings)
-    restart = restart_pods(now)
+    resizing = resize(seen, now.revisions, sizings, replicas=now.replicas)
+    restart = restart_pods(
+        seen,
+        now.revisions,
+        replicas=now.replicas,
+        unavailable=values.max_unavailable(canary, now.replicas),
+        started=now.position.started,
+    )
     draft = _draft(now, step, routing, restarted_at=restart.restarted_at)
     create = None if now.revisions.new is not None else create_new(seen, now.revisions, now.replicas)
     told = _report(now, step, draft, created="" if create is None else create.name)
@@ -128,56 +135,10 @@ def _ordered(now: Situation, create: CreateReplicaSet | None, routing: Routing, 
     The revision is noted before its ReplicaSet is created, so that the events come in the documented order (lifecycle 10.1).
     """
     note = with_routers(now.seen.rollout, note_revision(now.seen, now.revisions), routes=routing.write is not None)
-    growing = [action for action in resizing if action.replicas is not None and action.replicas > action.before]
-    rest = [action for action in resizing if action not in growing]
+    growing, rest = growing_first(resizing)
     early, late = (routing.moves, ()) if alternates(now.canary) else ((), routing.moves)
     ordered = (note, create, *early, *growing, *late, routing.write, *rest, *forget_old(now.seen, now.revisions))
     return tuple(action for action in ordered if action is not None)
-
-
-def _resize(now: Situation, sizings: Sequence[Sizing]) -> list[UpdateReplicaSet]:
-    """Fold size, deadline, annotations and minReadySeconds of each ReplicaSet into at most one write."""
-    by_name = {sizing.name: sizing for sizing in sizings}
-    writes: list[UpdateReplicaSet] = []
-    for rs in now.revisions.all:
-        sizing = by_name.get(rs.metadata.name, Sizing(name=rs.metadata.name, pods=rs.spec.replicas))
-        write = _write(now, rs, sizing)
-        if write is not None:
-            writes.append(write)
-    return writes
-
-
-def _write(now: Situation, rs: ReplicaSet, sizing: Sizing) -> UpdateReplicaSet | None:
-    annotations: dict[str, str | None] = {}
-    revisions = now.revisions
-    if rs is revisions.new:
-        annotations.update(new_annotations(now.seen, revisions))
-    resized = sizing.pods != rs.spec.replicas
-    current = rs is revisions.new or rs is revisions.stable
-    if (current or resized) and names.desired_replicas(rs.metadata.annotations) != now.replicas:
-        annotations[names.DESIRED_REPLICAS] = str(now.replicas)
-    if sizing.deadline is not None:
-        annotations[names.SCALE_DOWN_DEADLINE] = wire_time(sizing.deadline)
-    elif sizing.clear and names.SCALE_DOWN_DEADLINE in rs.metadata.annotations:
-        annotations[names.SCALE_DOWN_DEADLINE] = None
-    wanted_ready = now.seen.rollout.spec.min_ready_seconds
-    ready_changed = rs is revisions.new and rs.spec.min_ready_seconds != wanted_ready
-    if not (annotations or resized or ready_changed):
-        return None
-    return UpdateReplicaSet(
-        name=rs.metadata.name,
-        before=rs.spec.replicas,
-        replicas=sizing.pods if resized else None,
-        annotations=annotations,
-        min_ready_seconds=wanted_ready if ready_changed else None,
-        event=_scaled_event(now, rs, sizing) if resized else None,
-    )
-
-
-def _scaled_event(now: Situation, rs: ReplicaSet, sizing: Sizing) -> Event:
-    revision = now.revisions.revision if rs is now.revisions.new else names.revision(rs.metadata.annotations)
-    message = words.scaled(rs.metadata.name, revision, before=rs.spec.replicas, after=sizing.pods)
-    return Event(reason=words.Reason.SCALING_REPLICA_SET, message=message)
 
 
 def _draft(now: Situation, step: Progress, routing: Routing, *, restarted_at: datetime | None) -> RolloutStatus:

@@ -1,7 +1,9 @@
 """Given this picture, what should happen next, and why?"""
 
 from tiphys.api.errors import SpecError
+from tiphys.api.rollout import BlueGreenStrategy
 from tiphys.core.actions import Because, Plan, RouteTraffic, UpdateRollout, Why
+from tiphys.core.bluegreen import decide_blue_green, report_blue_green_standstill
 from tiphys.core.canary import decide_canary, report_standstill
 from tiphys.core.intent import Role
 from tiphys.core.observed import Observed
@@ -24,10 +26,13 @@ def decide(seen: Observed) -> Plan:
         return Plan(actions=(), status=rollout.status)
     problems = (*seen.problems, *unsupported_parts(rollout))
     canary = rollout.spec.strategy.canary
-    if problems or canary is None:
+    blue_green = rollout.spec.strategy.blue_green
+    if problems or (canary is None and blue_green is None):
         return _decide_invalid(seen, problems)
     if rollout.spec.replicas is None:
         return Plan(actions=(UpdateRollout(replicas=1),), status=rollout.status)
+    if canary is None:
+        return decide_blue_green(seen, blue_green or BlueGreenStrategy())
     return decide_canary(seen, canary)
 
 
@@ -39,10 +44,12 @@ def standstill(seen: Observed) -> Report | None:
     and not in silence.
     """
     rollout = seen.rollout
-    canary = rollout.spec.strategy.canary
-    if canary is None or rollout.spec.replicas is None or seen.problems or unsupported_parts(rollout):
+    canary, blue_green = rollout.spec.strategy.canary, rollout.spec.strategy.blue_green
+    if rollout.spec.replicas is None or seen.problems or unsupported_parts(rollout):
         return None
-    return report_standstill(seen, canary)
+    if blue_green is not None and canary is None:
+        return report_blue_green_standstill(seen, blue_green)
+    return None if canary is None else report_standstill(seen, canary)
 
 
 def _decide_invalid(seen: Observed, problems: tuple[SpecError, ...]) -> Plan:

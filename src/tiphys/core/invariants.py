@@ -15,6 +15,7 @@ from tiphys.api.defaults import max_traffic_weight
 from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, CreateReplicaSet, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
+from tiphys.core.bluegreen_invariants import plan_violation_blue_green, violated_blue_green
 from tiphys.core.intent import HeaderRoute, MirrorRoute, Role, TrafficIntent
 from tiphys.core.observed import Observed
 from tiphys.core.pairs import alternates
@@ -33,9 +34,9 @@ def violated(seen: Observed, plan: Plan, action: Action) -> str | None:
 
     Invariants over the plan as a whole are judged by `plan_violations`.
     """
-    canary = seen.rollout.spec.strategy.canary
+    canary, blue_green = seen.rollout.spec.strategy.canary, seen.rollout.spec.strategy.blue_green
     if canary is None:
-        return None
+        return _twice(seen, action) or (None if blue_green is None else violated_blue_green(seen, blue_green, plan, action))
     for check in _CHECKS:
         broken = check(seen, canary, plan, action)
         if broken is not None:
@@ -45,10 +46,11 @@ def violated(seen: Observed, plan: Plan, action: Action) -> str | None:
 
 def plan_violations(seen: Observed, plan: Plan) -> tuple[str, ...]:
     """Name everything in *plan* that breaks an invariant, its status included."""
-    canary = seen.rollout.spec.strategy.canary
-    if canary is None:
-        return ()
+    canary, blue_green = seen.rollout.spec.strategy.canary, seen.rollout.spec.strategy.blue_green
     found = [broken for action in plan.actions if (broken := violated(seen, plan, action)) is not None]
+    if canary is None:
+        broken = None if blue_green is None else plan_violation_blue_green(seen, blue_green, plan)
+        return (*found, broken) if broken else tuple(found)
     for check in (_promotes_too_early, _exchanges_roles_alone, _skips_steps):
         broken = check(seen, canary, plan)
         if broken is not None:
@@ -255,6 +257,10 @@ def _spends_too_much(seen: Observed, canary: CanaryStrategy, action: UpdateRepli
 
 
 def _creates_twice(seen: Observed, _canary: CanaryStrategy, _plan: Plan, action: Action) -> str | None:
+    return _twice(seen, action)
+
+
+def _twice(seen: Observed, action: Action) -> str | None:
     """S10: a template that a ReplicaSet carries already gets no second one."""
     if not isinstance(action, CreateReplicaSet):
         return None

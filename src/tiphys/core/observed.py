@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from tiphys.api.analysis import AnalysisRun
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import wire_time
 from tiphys.api.rollout import Rollout
@@ -69,7 +70,7 @@ class Observed:
     per Service, per pod hash, how many ready and not terminating addresses its EndpointSlices list; a Service whose slices
     cannot be read is missing there. *router* is nothing where the spec names no router (also with `trafficRouting: {}`).
     *problems* are all errors of the spec and of the objects it refers to. *pods* are those of all its ReplicaSets where a rule needs
-    them (a restart that is due), else nothing.
+    them (a restart that is due), else nothing. *runs* are the AnalysisRuns that the Rollout owns.
     """
 
     now: datetime
@@ -82,3 +83,4 @@ class Observed:
     router: RouterPicture | None = None
     problems: tuple[SpecError, ...] = ()
     pods: tuple[Pod, ...] | None = None
+    runs: tuple[AnalysisRun, ...] = ()

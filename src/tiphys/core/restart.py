@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from tiphys.api import values
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import Pod
 from tiphys.core.actions import Because, EvictPod, Why
 from tiphys.core.observed import Observed
-from tiphys.core.situation import Situation
+from tiphys.core.revisions import Revisions
 
 LOOK_AGAIN = timedelta(seconds=30)
 
@@ -29,29 +28,31 @@ def restart_due(rollout: Rollout, now: datetime) -> bool:
     return wanted is not None and now > wanted and rollout.status.restarted_at != wanted
 
 
-def restart_pods(now: Situation) -> Restart:
+def restart_pods(seen: Observed, revisions: Revisions, *, replicas: int, unavailable: int, started: bool) -> Restart:
     """
     Evict as many old pods as availability allows; neither a pause nor an abort stops this.
+
+    *replicas* are wanted, *unavailable* of them may be missing (pods); *started* tells that an update begins in this pass.
 
     A pod created before `restartAt` is old; an evicted one counts as old until it is gone. A new template cancels the restart, because
     it brings new pods anyway (lifecycle 6.6 as documented).
     """
-    rollout, stored = now.seen.rollout, now.seen.rollout.status.restarted_at
+    rollout, stored = seen.rollout, seen.rollout.status.restarted_at
     wanted = rollout.spec.restart_at
     if wanted is None or stored == wanted:
         return Restart(restarted_at=stored)
-    if now.position.started:
+    if started:
         return Restart(restarted_at=wanted)
-    if not restart_due(rollout, now.seen.now):
+    if not restart_due(rollout, seen.now):
         return Restart(restarted_at=stored, wake_at=wanted + timedelta(milliseconds=1))
-    if now.seen.pods is None:
-        return Restart(restarted_at=stored, wake_at=now.seen.now + LOOK_AGAIN)
-    old = [pod for pod in now.seen.pods if pod.metadata.creation_timestamp is not None and pod.metadata.creation_timestamp < wanted]
+    if seen.pods is None:
+        return Restart(restarted_at=stored, wake_at=seen.now + LOOK_AGAIN)
+    old = [pod for pod in seen.pods if pod.metadata.creation_timestamp is not None and pod.metadata.creation_timestamp < wanted]
     if not old:
         return Restart(restarted_at=wanted)
-    room = _room(now)
+    room = _room(seen, revisions, replicas=replicas, unavailable=unavailable)
     going = [pod for pod in old if pod.metadata.deletion_timestamp is None][: max(0, room)]
-    wake_at = now.seen.now + LOOK_AGAIN
+    wake_at = seen.now + LOOK_AGAIN
     because = Because(
         why=Why.RESTARTING,
         object=f"Rollout {rollout.metadata.name}",
@@ -67,11 +68,11 @@ def restart_pods(now: Situation) -> Restart:
     )
 
 
-def _room(now: Situation) -> int:
+def _room(seen: Observed, revisions: Revisions, *, replicas: int, unavailable: int) -> int:
     """Give how many available pods may go: at least one where all are there, as the reference does."""
-    total = max(now.replicas, sum(rs.spec.replicas for rs in now.revisions.all))
-    missing = max(values.max_unavailable(now.canary, now.replicas), 1)
-    have = sum(1 for pod in now.seen.pods or () if _available(pod, now.seen))
+    total = max(replicas, sum(rs.spec.replicas for rs in revisions.all))
+    missing = max(unavailable, 1)
+    have = sum(1 for pod in seen.pods or () if _available(pod, seen))
     return have - (total - missing)
 
 

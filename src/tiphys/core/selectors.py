@@ -7,6 +7,7 @@ from tiphys.api import values, words
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Event, SwitchService
 from tiphys.core.intent import Role
+from tiphys.core.observed import Observed
 from tiphys.core.pairs import alternates, ping_pong_pair
 from tiphys.core.revisions import hash_of
 from tiphys.core.situation import Situation, available
@@ -37,7 +38,7 @@ def exchange_pods(now: Situation, slots: Slots, *, weight: int) -> Exchange:
     for slot, target, given in targets:
         selected = _next(now, slots, slot, target, given=given)
         held.append(selected)
-        move = _move(now, slot.service, selected) if target is not None and selected == hash_of(target) else None
+        move = move_service(now.seen, slot.service, selected) if target is not None and selected == hash_of(target) else None
         if move is not None:
             moves.append(move)
     return Exchange(stable=held[0], canary=held[1], moves=(*moves, *_point_beside(now)))
@@ -120,7 +121,7 @@ def _point(now: Situation, targets: Sequence[Target]) -> tuple[SwitchService, ..
         settled = held == hash_of(target) or (
             available(target) >= max(need, 1) and ((held and is_managed(found)) or fully_available(target))
         )
-        move = _move(now, service, hash_of(target)) if settled else None
+        move = move_service(now.seen, service, hash_of(target)) if settled else None
         if move is not None:
             moves.append(move)
     return tuple(moves)
@@ -148,9 +149,9 @@ def _unblocked(now: Situation) -> tuple[ReplicaSet | None, ReplicaSet | None]:
     return stable, canary
 
 
-def _move(now: Situation, service: str, pod_hash: str) -> SwitchService | None:
+def move_service(seen: Observed, service: str, pod_hash: str) -> SwitchService | None:
     """Order the patch that is missing: selector, annotation, or both; nothing when both are there."""
-    found = find_service(now.seen, service)
+    found = find_service(seen, service)
     if found is None:
         return None
     before = selects(found)

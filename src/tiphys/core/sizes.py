@@ -1,7 +1,6 @@
 """How many pods should each ReplicaSet have?"""
 
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 
 from tiphys.api import defaults, names, values
 from tiphys.api.workloads import ReplicaSet
@@ -13,24 +12,9 @@ from tiphys.core.pairs import alternates, ping_pong_pair
 from tiphys.core.revisions import hash_of
 from tiphys.core.routed_counts import canary_pods, floor_ha
 from tiphys.core.situation import Situation, asked_weight, available, canary_size, explicit_scale
+from tiphys.core.sizing import Sizing, by_deadline, keeps, serving
 from tiphys.core.slots import Slots, find_service, selects
 from tiphys.core.verified import not_verified
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizing:
-    """
-    What one ReplicaSet should have after this pass.
-
-    *deadline* is the time to write as `scale-down-deadline`, *clear* says that a written one goes away; *because* tells why pods that
-    are not wanted any more stay, and until when.
-    """
-
-    name: str
-    pods: int
-    deadline: datetime | None = None
-    clear: bool = False
-    because: Because | None = None
 
 
 def size_all(now: Situation, slots: Slots | None, *, granted: int) -> tuple[Sizing, ...]:
@@ -62,28 +46,24 @@ def _size_stable(now: Situation, stable: ReplicaSet, slots: Slots | None, *, gra
     wanted = stable_size(now, slots, granted=granted)
     size = stable.spec.replicas
     if wanted >= size or slots is None:
-        return _serving(stable, wanted)
+        return serving(stable, wanted)
     confirmed = now.seen.router is not None and now.seen.router.verified is Verification.YES
     least = defaults.SCALE_DOWN_DELAY_SECONDS if wanted == 0 and not confirmed else 0
     given = now.canary.scale_down_delay_seconds
     delay = least if given is None else given
     if delay == 0:
-        return _serving(stable, wanted)
+        return serving(stable, wanted)
     return _by_deadline(now, stable, slots, delay, to=wanted)
-
-
-def _serving(replica_set: ReplicaSet, pods: int) -> Sizing:
-    return Sizing(name=replica_set.metadata.name, pods=pods, clear=names.SCALE_DOWN_DEADLINE in replica_set.metadata.annotations)
 
 
 def _size_canary(now: Situation, new: ReplicaSet, slots: Slots | None, *, granted: int) -> Sizing:
     if _halted(now):
         return _kept_ratio(now, new)
     if now.position.fresh:
-        return _serving(new, now.replicas)
+        return serving(new, now.replicas)
     if now.position.aborted:
         return _held_after_abort(now, new, slots, granted=granted)
-    return _serving(new, canary_size(now))
+    return serving(new, canary_size(now))
 
 
 def _held_after_abort(now: Situation, new: ReplicaSet, slots: Slots | None, *, granted: int) -> Sizing:
@@ -95,28 +75,17 @@ def _held_after_abort(now: Situation, new: ReplicaSet, slots: Slots | None, *, g
     if is_dynamic(now) and now.canary.abort_scale_down_delay_seconds is None and slots is not None:
         pods = canary_pods(granted, now.replicas, now.maximum)
         pods = floor_ha(pods, replicas=now.replicas, minimum=now.canary.min_pods_per_replica_set)
-        return _serving(new, min(size, pods))
+        return serving(new, min(size, pods))
     if delay == 0 or size == 0:
         return Sizing(name=name, pods=size)
     if slots is not None and not (granted == 0 and slots.drained(slots.canary)):
-        return Sizing(name=name, pods=size, because=_keeps(name, Why.CARRIES_TRAFFIC, "weight 0, confirmed", f"{slots.canary.carries}"))
+        return Sizing(name=name, pods=size, because=keeps(name, Why.CARRIES_TRAFFIC, "weight 0, confirmed", f"{slots.canary.carries}"))
     return _by_deadline(now, new, slots, delay)
 
 
 def _by_deadline(now: Situation, replica_set: ReplicaSet, slots: Slots | None, delay: int, *, to: int = 0) -> Sizing:
-    """Write a deadline, wait for it, or let go (of all pods above *to*): in that order."""
-    name, size = replica_set.metadata.name, replica_set.spec.replicas
-    annotations = replica_set.metadata.annotations
-    deadline = names.scale_down_deadline(annotations)
-    if names.SCALE_DOWN_DEADLINE not in annotations and delay > 0:
-        until = now.seen.now + timedelta(seconds=delay)
-        until = until.replace(microsecond=0) + (timedelta(seconds=1) if until.microsecond else timedelta())
-        return Sizing(name=name, pods=size, deadline=until, because=_keeps(name, Why.SCALE_DOWN_DELAY, f"{to} pods", f"{size}", until))
-    if deadline is not None and deadline > now.seen.now:
-        return Sizing(name=name, pods=size, because=_keeps(name, Why.SCALE_DOWN_DELAY, f"{to} pods", f"{size}", deadline))
-    if slots is not None and not slots.confirmed:
-        return Sizing(name=name, pods=size, because=_unconfirmed(now, name, f"{to} pods"))
-    return Sizing(name=name, pods=to, clear=True)
+    doubt = None if slots is None or slots.confirmed else _unconfirmed(now, replica_set.metadata.name, f"{to} pods")
+    return by_deadline(replica_set, now.seen.now, delay, to=to, doubt=doubt)
 
 
 def _size_others(now: Situation, slots: Slots | None) -> tuple[Sizing, ...]:
@@ -143,9 +112,9 @@ def _delayed(now: Situation, rs: ReplicaSet, slots: Slots | None, *, limit_left:
         # An abandoned canary: it carried traffic, so it gets its delay while the Service still names it (12.2 #4534).
         if names.SCALE_DOWN_DEADLINE not in rs.metadata.annotations:
             return replace(_by_deadline(now, rs, slots, _delay(now)), pods=size)
-        return Sizing(name=name, pods=size, because=_keeps(name, Why.CARRIES_TRAFFIC, "no Service that names it", referenced))
+        return Sizing(name=name, pods=size, because=keeps(name, Why.CARRIES_TRAFFIC, "no Service that names it", referenced))
     if referenced:
-        return Sizing(name=name, pods=size, because=_keeps(name, Why.CARRIES_TRAFFIC, "nothing that names it", referenced))
+        return Sizing(name=name, pods=size, because=keeps(name, Why.CARRIES_TRAFFIC, "nothing that names it", referenced))
     if not limit_left:
         return Sizing(name=name, pods=0, clear=True)
     waiting = now.position.promoted or names.SCALE_DOWN_DEADLINE in rs.metadata.annotations
@@ -202,10 +171,10 @@ def _size_basic(now: Situation) -> tuple[Sizing, ...]:
     )
     sizings: list[Sizing] = []
     if stable is not None and stable is not new:
-        sizings.append(_guarded(now, None, _serving(stable, counts.stable), granted=0))
+        sizings.append(_guarded(now, None, serving(stable, counts.stable), granted=0))
     if new is not None:
         stable_moves = bool(sizings) and stable is not None and sizings[0].pods != stable.spec.replicas
-        sizings.append(_serving(new, new.spec.replicas if stable_moves else counts.canary))
+        sizings.append(serving(new, new.spec.replicas if stable_moves else counts.canary))
     moving = any(sizing.pods != rs.spec.replicas for rs in now.revisions.all for sizing in sizings if sizing.name == rs.metadata.name)
     return (*sizings, *(() if moving else _shrink_others(now)))
 
@@ -261,14 +230,14 @@ def _guarded(now: Situation, slots: Slots | None, sizing: Sizing, *, granted: in
         return sizing
     floor = least_size(now, slots, rs, granted=granted) if now.routed and slots is not None else 0
     if slots is None and available(rs) > 0 and sizing.pods == 0 and now.replicas and (service := _referenced(now, rs, None)):
-        return replace(sizing, pods=1, clear=False, because=_keeps(sizing.name, Why.CARRIES_TRAFFIC, "no Service that names it", service))
+        return replace(sizing, pods=1, clear=False, because=keeps(sizing.name, Why.CARRIES_TRAFFIC, "no Service that names it", service))
     if sizing.pods >= floor:
         return sizing
     because = sizing.because
     if because is None and slots is not None and not slots.confirmed:
         because = _unconfirmed(now, sizing.name, f"{sizing.pods} pods")
     if because is None:
-        because = _keeps(sizing.name, Why.CARRIES_TRAFFIC, f"{sizing.pods} pods", f"{floor} needed by the weight it carries")
+        because = keeps(sizing.name, Why.CARRIES_TRAFFIC, f"{sizing.pods} pods", f"{floor} needed by the weight it carries")
     return replace(sizing, pods=min(size, floor), because=because, clear=False)
 
 
@@ -298,9 +267,5 @@ def _unconfirmed(now: Situation, name: str, wanted: str) -> Because:
     """Say why pods stay that are wanted no more: the routes differ, or whoever was asked has not confirmed them."""
     router = now.seen.router
     if router is None or router.verified is not Verification.NOT_YET:
-        return _keeps(name, Why.NOT_VERIFIED, wanted, "routes that do not all say the same")
+        return keeps(name, Why.NOT_VERIFIED, wanted, "routes that do not all say the same")
     return not_verified(router, f"ReplicaSet {name}", wanted)
-
-
-def _keeps(name: str, why: Why, wanted: str, found: str, look_at: datetime | None = None) -> Because:
-    return Because(why=why, object=f"ReplicaSet {name}", wanted=wanted, found=found, look_at=look_at)

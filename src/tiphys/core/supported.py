@@ -1,9 +1,10 @@
 """What does this version refuse, because it would otherwise skip it silently?"""
 
 from tiphys.api.errors import SpecError
-from tiphys.api.rollout import CanaryStrategy, Rollout, Step
+from tiphys.api.rollout import BlueGreenStrategy, CanaryStrategy, Rollout, Step
 
 _CANARY = "spec.strategy.canary"
+_BLUE_GREEN = "spec.strategy.blueGreen"
 _WANTED = "absent: this version of Tiphys does not carry it out yet"
 
 
@@ -12,11 +13,23 @@ def unsupported_parts(rollout: Rollout) -> tuple[SpecError, ...]:
     spec = rollout.spec
     found = [
         ("spec.workloadRef", spec.workload_ref is not None),
-        ("spec.strategy.blueGreen", spec.strategy.blue_green is not None and spec.strategy.canary is None),
     ]
+    if spec.strategy.blue_green is not None and spec.strategy.canary is None:
+        found += _blue_green(spec.strategy.blue_green)
     if spec.strategy.canary is not None:
         found += _canary(spec.strategy.canary)
     return tuple(SpecError(field=field, found="set", wanted=_WANTED) for field, present in found if present)
+
+
+def _blue_green(strategy: BlueGreenStrategy) -> list[tuple[str, bool]]:
+    analyses = (strategy.pre_promotion_analysis, strategy.post_promotion_analysis)
+    return [
+        (f"{_BLUE_GREEN}.prePromotionAnalysis", analyses[0] is not None and bool(analyses[0].templates)),
+        (f"{_BLUE_GREEN}.postPromotionAnalysis", analyses[1] is not None and bool(analyses[1].templates)),
+        (f"{_BLUE_GREEN}.antiAffinity", strategy.anti_affinity is not None),
+        (f"{_BLUE_GREEN}.previewMetadata", strategy.preview_metadata is not None),
+        (f"{_BLUE_GREEN}.activeMetadata", strategy.active_metadata is not None),
+    ]
 
 
 def _canary(canary: CanaryStrategy) -> list[tuple[str, bool]]:

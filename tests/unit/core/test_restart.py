@@ -5,7 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from builders import canary, replica_set, rollout
+from tiphys.api import values
 from tiphys.api.meta import ObjectMeta
+from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.status import RolloutStatus
 from tiphys.api.workloads import Pod, PodStatus, WorkloadCondition
 from tiphys.core.observed import Identity, Observed
@@ -41,7 +43,7 @@ def decided(
         replica_sets=(found,),
         pods=None if pods is None else tuple(pods),
     )
-    return restart_pods(situation(seen, strategy))
+    return _restarted(seen, strategy)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +89,10 @@ def test_a_new_template_cancels_a_restart() -> None:
     made = rollout(strategy=strategy, restart_at=ASKED, status=RolloutStatus(stable_rs="old", current_pod_hash="old"))
     seen = Observed(now=NOW, rollout=made, identity=Identity(pod_hash="abc"), steps_hash="", pods=(pod(0),))
 
-    assert restart_pods(situation(seen, strategy)) == Restart(restarted_at=ASKED)
+    assert _restarted(seen, strategy) == Restart(restarted_at=ASKED)
+
+
+def _restarted(seen: Observed, strategy: CanaryStrategy) -> Restart:
+    now = situation(seen, strategy)
+    unavailable = values.max_unavailable(strategy, now.replicas)
+    return restart_pods(seen, now.revisions, replicas=now.replicas, unavailable=unavailable, started=now.position.started)
