@@ -117,18 +117,21 @@ async def _delete(rollout: Rollout, earlier: _Earlier, cluster: Cluster) -> None
 
 
 def _at_rest(rollout: Rollout, earlier: _Earlier) -> TrafficIntent:
-    """Give the wish without a canary's share; subsets keep their pods, for their weight is only now taken away (S4)."""
+    """
+    Give the wish without a canary, so that nothing of ours is left.
+
+    Subsets keep their pods, for their weight is only now taken away (S4): where route objects select pods, the canary stays with nothing.
+    """
     canary, stable = earlier.canary, rollout.status.stable_rs
     pair = backends(canary, rollout.status.canary.stable_ping_pong)
     said = combine([router.routed(earlier.found) for router in earlier.routers])
     hashes = (None, None) if said is None else (said.stable_hash, said.canary_hash)
     maximum = max_traffic_weight(canary)
     managed = dict.fromkeys((*_managed(canary), *_managed(rollout.spec.strategy.canary)))
+    rest = Backend(role=Role.STABLE, service=pair.stable, pod_hash=hashes[0] or stable, weight=maximum)
+    none = Backend(role=Role.CANARY, service=pair.canary, pod_hash=hashes[1] or stable, weight=0)
     return TrafficIntent(
-        backends=(
-            Backend(role=Role.STABLE, service=pair.stable, pod_hash=hashes[0] or stable, weight=maximum),
-            Backend(role=Role.CANARY, service=pair.canary, pod_hash=hashes[1] or stable, weight=0),
-        ),
+        backends=(rest,) if said is not None and hashes == (None, None) else (rest, none),
         managed=tuple(managed),
         maximum=maximum,
     )
