@@ -6,6 +6,7 @@ import sys
 
 import structlog
 
+from tiphys.api.names import FIELD_MANAGER
 from tiphys.controller.health import PortError
 from tiphys.controller.logs import configure_logs
 from tiphys.controller.manager import Controller, RequestMeter
@@ -42,7 +43,7 @@ async def run_controller(settings: Settings) -> int:
         return 1
     meter = RequestMeter(connection.server)
     configure_logs(level=settings.log_level, form=settings.log_format, quiet=lambda: meter.reachability.down)
-    async with Client(connection, user_agent=USER_AGENT, field_manager="rollouts-controller", observer=meter) as client:
+    async with Client(connection, user_agent=USER_AGENT, field_manager=FIELD_MANAGER, observer=meter) as client:
         controller = Controller(client, settings, meter=meter)
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()

@@ -408,7 +408,9 @@ class Client:
             options["dryRun"] = ["All"]
         return await self._send(call_on("delete", "DELETE", resource, namespace, name, body=encode(options)), Manifest)
 
-    async def evict(self, name: str, *, namespace: str, grace_seconds: int | None = None, dry_run: bool = False) -> Manifest:
+    async def evict(
+        self, name: str, *, namespace: str, grace_seconds: int | None = None, field_manager: str | None = None, dry_run: bool = False
+    ) -> Manifest:
         """
         Ask for a pod to go, as far as its disruption budget allows.
 
@@ -419,7 +421,7 @@ class Client:
         body: dict[str, Any] = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name, "namespace": namespace}}
         if grace_seconds is not None:
             body["deleteOptions"] = {"gracePeriodSeconds": grace_seconds}
-        query = {"dryRun": "All"} if dry_run else {}
+        query = self._writing(field_manager, dry_run=dry_run)
         call = call_on("create", "POST", PODS, namespace, name, "eviction", query=query, body=encode(body), patient=False)
         return await self._send(call, Manifest)
 

@@ -15,7 +15,7 @@ from inprocess import pod_template, rollout_manifest, service_manifest, virtual_
 from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
 from tiphys.controller.cluster import Ledger, Request
-from tiphys.controller.kinds import ROLLOUTS, SERVICES
+from tiphys.controller.kinds import REPLICA_SETS, ROLLOUTS, SERVICES
 from tiphys.controller.manager import Controller, RequestMeter
 from tiphys.controller.settings import Settings
 from tiphys.devcluster.apiserver import ApiServer
@@ -24,7 +24,7 @@ from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.storage import Store
 from tiphys.kube.client import Client
 from tiphys.kube.connection import Connection
-from tiphys.kube.resources import LEASES, Resource
+from tiphys.kube.resources import EVENTS, LEASES, Resource
 
 VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
 ANY_PORT = Settings(metrics_port=0, health_port=0)
@@ -206,28 +206,66 @@ async def test_rollouts_of_another_instance_are_left_alone() -> None:
     assert "status" not in found
 
 
-async def test_a_process_serves_and_ends_well_on_sigterm() -> None:
+@asynccontextmanager
+async def process(url: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a controller as `tiphys controller` does; what still runs at the end is killed."""
     script = (
         "import sys; from tiphys.controller.run import run_process; from tiphys.controller.settings import Settings;"
         "from tiphys.kube.config import Overrides;"
         "sys.exit(run_process(Settings(connection=Overrides(server=sys.argv[1]), metrics_port=0, health_port=0, log_format='json')))"
     )
-    async with cluster() as running, Client(Connection(server=running.url)) as client:
-        environment = {**os.environ, "KUBECONFIG": os.devnull}
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", script, running.url, env=environment, stderr=asyncio.subprocess.PIPE
-        )
+    environment = {**os.environ, "KUBECONFIG": os.devnull}
+    running = await asyncio.create_subprocess_exec(sys.executable, "-c", script, url, env=environment, stderr=asyncio.subprocess.PIPE)
+    try:
+        yield running
+    finally:
+        if running.returncode is None:
+            running.kill()
+            await running.communicate()
+
+
+async def test_a_process_serves_and_ends_well_on_sigterm() -> None:
+    async with cluster() as running, Client(Connection(server=running.url)) as client, process(running.url) as acting:
         await create_web(client)
         await until(at_rest(client, "1"))
-        process.send_signal(signal.SIGTERM)
-        _, said = await asyncio.wait_for(process.communicate(), PATIENCE)
+        acting.send_signal(signal.SIGTERM)
+        _, said = await asyncio.wait_for(acting.communicate(), PATIENCE)
         lease = await client.get(LEASES, "argo-rollouts-controller-lock", namespace="default")
 
     lines = said.decode().splitlines()
-    assert process.returncode == 0, said.decode()
+    assert acting.returncode == 0, said.decode()
     assert all(line.startswith("{") for line in lines)
     assert not any("Traceback" in line for line in lines)
     assert not lease["spec"].get("holderIdentity")
+
+
+async def test_everything_that_a_process_writes_says_by_its_field_manager_that_it_is_ours() -> None:
+    """So that ignore rules of GitOps tools find it."""
+    async with cluster() as running, Client(Connection(server=running.url), field_manager="somebody") as client, process(running.url):
+        await create_web(client, {"setWeight": 50}, {"pause": {"duration": 0}})
+        await until(at_rest(client, "1"))
+        await client.patch(ROLLOUTS, "web", {"spec": {"template": pod_template("registry.example/web:2")}}, namespace="default")
+        await until(at_rest(client, "2"))
+        written = {
+            resource.kind: await client.list(resource, namespace="default")
+            for resource in (ROLLOUTS, REPLICA_SETS, SERVICES, VIRTUAL_SERVICES, EVENTS, LEASES)
+        }
+
+    ours = {(kind, each["metadata"]["name"]): _managers(each) - OTHERS for kind, found in written.items() for each in found}
+    assert {kind for kind, _ in ours} == set(written)
+    assert {key: found for key, found in ours.items() if found != {("rollouts-controller", "Update")}} == {}
+    (rollout,) = written["Rollout"]
+    subresources = {
+        entry.get("subresource", "") for entry in rollout["metadata"]["managedFields"] if entry["manager"] == "rollouts-controller"
+    }
+    assert subresources == {"", "status"}
+
+
+OTHERS = {("somebody", "Update"), ("kube-controller-manager", "Update")}
+
+
+def _managers(found: Manifest) -> set[tuple[str, str]]:
+    return {(entry["manager"], entry["operation"]) for entry in found["metadata"].get("managedFields", ())}
 
 
 async def test_a_wrong_configuration_is_one_sentence() -> None:

@@ -171,7 +171,7 @@ async def test_a_list_that_is_always_gone_is_an_error() -> None:
 
 
 async def test_an_eviction_asks_and_a_budget_may_refuse() -> None:
-    async with KubeServer().running() as server, client(server, clock=Tireless()) as kube:
+    async with KubeServer().running() as server, client(server, clock=Tireless(), field_manager="helm") as kube:
         refused = status(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.")
         server.faults.append(Fault(code=429, body=refused, headers={"Retry-After": "10"}))
 
@@ -179,7 +179,7 @@ async def test_an_eviction_asks_and_a_budget_may_refuse() -> None:
             await kube.evict("p", namespace="ns", grace_seconds=5)
 
         assert caught.value.retry_after == 10.0
-        assert (server.last.path, len(server.asked)) == (PODS.path("ns", "p", "eviction"), 1)
+        assert (server.last.path, len(server.asked)) == (f"{PODS.path('ns', 'p', 'eviction')}?fieldManager=helm", 1)
         assert json.loads(server.last.body) == {
             "apiVersion": "policy/v1",
             "kind": "Eviction",
