@@ -223,8 +223,11 @@ class StoreFeed:
         return kind in self._absent
 
     def pump(self) -> bool:
-        """Deliver what happened, and say whether anything did."""
+        """Deliver what happened, and say whether anything did; kinds that were not served may be served by now."""
         news = False
+        for kind, (store, answered) in list(self._absent.items()):
+            del self._absent[kind]
+            self.start(kind, store, answered)
         for kind, (subscription, store, answered) in list(self._fed.items()):
             if kind in self.held:
                 continue

@@ -100,6 +100,15 @@ def strategy(**fields: Any) -> Strategy:  # noqa: ANN401  any JSON value
 
 
 def router_for(subject: Rollout, settings: Settings | None = None) -> Router:
-    """Give the only router of *subject*."""
+    """Give the only router of *subject*; `made_of` tells later what it was made of."""
     (router,) = routers_of(subject, settings=settings or Settings())
+    _MADE.append((router, subject, settings or Settings()))
     return router
+
+
+def made_of(router: Router) -> tuple[Rollout, Settings]:
+    """Give the Rollout and the settings of which `router_for` made *router*."""
+    return next((subject, settings) for known, subject, settings in _MADE if known is router)
+
+
+_MADE: list[tuple[Router, Rollout, Settings]] = []

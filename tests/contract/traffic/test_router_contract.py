@@ -1,6 +1,6 @@
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 
 import jsonschema
@@ -12,16 +12,8 @@ from routers import CRDS, MANAGED, SETUPS, Setup, after, crd_schema, istio_rollo
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.core.intent import (
-    Backend,
     Feature,
-    HeaderMatch,
-    HeaderRoute,
-    MatchKind,
-    MirrorRoute,
-    RequestMatch,
-    Role,
     Routed,
-    TextMatch,
     TrafficIntent,
 )
 from tiphys.traffic.router import Ref, Rendered, Router
@@ -190,72 +182,7 @@ def test_malformed_objects_are_told_and_crash_nothing(setup: Setup, data: st.Dat
     assert problems or not errors
 
 
-# --- features -------------------------------------------------------------------------------------------------------------------
-
-
-def _header(kind: MatchKind) -> HeaderRoute:
-    return HeaderRoute(name=MANAGED[0], any_of=(HeaderMatch(header="x-beta", value=TextMatch(kind=kind, value="1")),))
-
-
-def _showing(feature: Feature, setup: Setup) -> tuple[TrafficIntent, TrafficIntent]:
-    """Give two wishes of which only the second needs *feature*, or needs it in another way."""
-    plain = setup.wish(20)
-    stable, canary = plain.backends
-    match feature:
-        case Feature.WEIGHTS:
-            return setup.wish(0), plain
-        case Feature.HEADER_EXACT:
-            return plain, replace(plain, header_routes=(_header(MatchKind.EXACT),))
-        case Feature.HEADER_PREFIX:
-            return replace(plain, header_routes=(_header(MatchKind.EXACT),)), replace(plain, header_routes=(_header(MatchKind.PREFIX),))
-        case Feature.HEADER_REGEX:
-            return replace(plain, header_routes=(_header(MatchKind.EXACT),)), replace(plain, header_routes=(_header(MatchKind.REGEX),))
-        case Feature.MIRROR:
-            return plain, replace(plain, mirrors=(MirrorRoute(name=MANAGED[0], any_of=(RequestMatch(),)),))
-        case Feature.EXPERIMENTS:
-            experiment = Backend(role=Role.EXPERIMENT, service="exp-a", weight=10)
-            return plain, replace(plain, backends=(replace(stable, weight=stable.weight - 10), canary, experiment))
-        case Feature.PING_PONG:
-            return plain, replace(plain, backends=(replace(stable, service=canary.service), replace(canary, service=stable.service)))
-        case Feature.MAX_WEIGHT:
-            return plain, setup.wish(21)
-        case Feature.SUBSETS:
-            return plain, replace(plain, backends=(stable, replace(canary, pod_hash="6b1c9d4f2")))
-
-
-@pytest.mark.parametrize("feature", Feature)
-@every_setup
-def test_what_a_setup_shows_is_really_rendered(setup: Setup, feature: Feature) -> None:
-    if feature not in setup.shows:
-        assert feature not in setup.router.supports or any(
-            feature in other.shows for other in SETUPS.values() if other.product == setup.product
-        )
-        return
-    without, wanting = _showing(feature, setup)
-
-    assert after(setup, without, setup.start) != after(setup, wanting, setup.start)
-
-
-def _header_step(form: str) -> Manifest:
-    return {"setHeaderRoute": {"name": MANAGED[0], "match": [{"headerName": "x-beta", "headerValue": {form: "1"}}]}}
-
-
-_ASKING: Mapping[Feature, tuple[Manifest, str]] = {
-    Feature.HEADER_EXACT: ({"steps": [{"setWeight": 5}, _header_step("exact")]}, "spec.strategy.steps[1].setHeaderRoute.match[0]"),
-    Feature.HEADER_PREFIX: ({"steps": [_header_step("prefix")]}, "spec.strategy.steps[0].setHeaderRoute.match[0]"),
-    Feature.HEADER_REGEX: ({"steps": [_header_step("regex")]}, "spec.strategy.steps[0].setHeaderRoute.match[0]"),
-    Feature.MIRROR: ({"steps": [{"setMirrorRoute": {"name": MANAGED[0]}}]}, "spec.strategy.steps[0].setMirrorRoute"),
-    Feature.EXPERIMENTS: (
-        {"steps": [{"experiment": {"templates": [{"name": "a", "specRef": "canary"}, {"name": "b", "specRef": "canary", "weight": 5}]}}]},
-        "spec.strategy.steps[0].experiment.templates[1].weight",
-    ),
-    Feature.PING_PONG: (
-        {"pingPong": {"pingService": "ping", "pongService": "pong"}, "canaryService": "", "stableService": ""},
-        "spec.strategy.pingPong",
-    ),
-    Feature.MAX_WEIGHT: ({"trafficRouting": {"maxTrafficWeight": 1000}}, "spec.strategy.trafficRouting.maxTrafficWeight"),
-    Feature.SUBSETS: ({"canaryService": "", "stableService": ""}, "spec.strategy.stableService"),
-}
+# --- what a router cannot do ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -286,19 +213,6 @@ class Lesser:
         if self.lacks is Feature.WEIGHTS:
             raise SpecError(field="lesser", found=None, wanted="an object that is there")
         return self.whole.render(wish, found)
-
-
-@pytest.mark.parametrize("feature", sorted(set(Feature) - {Feature.WEIGHTS}))
-def test_a_feature_that_a_router_lacks_is_refused_with_the_field_that_asks_for_it(feature: Feature) -> None:
-    fields, path = _ASKING[feature]
-    subject = istio_rollout({"virtualService": {"name": "web"}}, **fields)
-    whole = SETUPS["istio by subset"].router
-
-    assert list(lacking(whole, subject)) == []
-    (refused,) = lacking(Lesser(whole, feature), subject)
-
-    assert refused.field == path
-    assert refused.wanted == f'the router "lesser" cannot do this: {feature}'
 
 
 def test_taking_a_header_route_away_needs_a_router_that_could_add_one() -> None:
