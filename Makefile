@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup tools demo test check fix bench lint lock crds
+.PHONY: help setup tools moto demo test check fix bench lint lock crds
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -22,7 +22,14 @@ demo: setup ## a canary through a real proxy, on this machine
 tools:
 	@command -v openssl >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends openssl)
 
-test: setup tools ## the whole test suite
+.venv-moto/.ready: tests/moto.lock
+	$(PYTHON) -m venv .venv-moto
+	.venv-moto/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement tests/moto.lock
+	touch $@
+
+moto: .venv-moto/.ready ## install the emulated AWS API that tests ask, in an environment of its own
+
+test: setup tools moto ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: setup ## format, lint, types, import contracts
@@ -46,3 +53,4 @@ crds: setup ## write deploy/crds.yaml from the types
 lock: setup ## pin the dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-header --quiet pyproject.toml --output-file requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet pyproject.toml --output-file deploy/requirements.lock
+	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet tests/moto.in --output-file tests/moto.lock

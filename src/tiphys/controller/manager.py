@@ -9,6 +9,7 @@ import structlog
 
 from tiphys.api.rollout import Rollout
 from tiphys.controller.apply import Gate
+from tiphys.controller.askers import askers_for
 from tiphys.controller.caches import Mirror
 from tiphys.controller.cluster import Ledger
 from tiphys.controller.desk import Asker, Background
@@ -83,7 +84,7 @@ class Controller:
 
     It may live in a process with others (the demo, a benchmark). With leader election only the leader watches and acts; the pages are
     served by all. *meter* is the client's observer; *ledger* is told of every request of a pass. *askers* ask products what the traffic
-    really does, by the `via` of a question.
+    really does, by the `via` of a question; without any, those of `tiphys.controller.askers`.
     """
 
     def __init__(
@@ -116,7 +117,7 @@ class Controller:
             refill=EVENT_REFILL,
             clock=self._clock,
         )
-        self._desk = Background(askers or {}, self._clock)
+        self._desk = Background(askers_for(self._clock) if askers is None else askers, self._clock)
         self._passes = Passes(
             caches=self.caches,
             cluster=ApiCluster(client, self.caches, kinds, EventSink(self._recorder, self.telemetry), ledger=ledger),
