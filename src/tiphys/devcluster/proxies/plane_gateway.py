@@ -20,10 +20,10 @@ from tiphys.devcluster.proxies.traefik_says import (
     compared,
     gather,
     listed,
-    members,
     one_word,
     quoted_in,
     services_say,
+    serving,
     spec_of,
 )
 
@@ -50,13 +50,14 @@ def _rules(found: Found) -> Iterator[tuple[Key, Hashable]]:
         for each in found.get(_GATEWAYS, ())
         if spec_of(each).get("gatewayClassName") in classes
     }
+    services = frozenset(serving(found))
     for route in found.get(_ROUTES, ()):
         if not any(_takes(gateways, parent, namespace_of(route)) for parent in listed(spec_of(route).get("parentRefs"))):
             continue
         key = (_ROUTE, one_word(namespace_of(route), str(route["metadata"]["name"])))
         hosts = [str(host) for host in spec_of(route).get("hostnames") or () if "*" not in str(host)]
         for index, rule in enumerate(listed(spec_of(route).get("rules"))):
-            shares = _shares(rule, namespace_of(route))
+            shares = _shares(rule, namespace_of(route), services)
             for match in listed(rule.get("matches")):
                 yield key, (index, compared([*hosts, *_values(match)]), shares)
 
@@ -85,13 +86,15 @@ def _values(match: Mapping[str, Any]) -> Iterator[str]:
         yield str(condition.get("value"))
 
 
-def _shares(rule: Mapping[str, Any], namespace: str) -> Hashable:
+def _shares(rule: Mapping[str, Any], namespace: str, services: frozenset[tuple[str, str]]) -> Hashable:
+    """Give each backend with its weight, and whether requests for it are answered with an error, because there is no such Service."""
     if any(each.get("type") in _UNKNOWN_FILTERS for each in listed(rule.get("filters"))):
         return _REFUSED
-    return tuple(
-        (one_word(str(backend.get("namespace") or namespace), str(backend.get("name"))), _weight(backend))
-        for backend in listed(rule.get("backendRefs"))
-    )
+    found = []
+    for backend in listed(rule.get("backendRefs")):
+        name = (str(backend.get("namespace") or namespace), str(backend.get("name")))
+        found.append((one_word(*name), _weight(backend), name not in services))
+    return tuple(found)
 
 
 def _weight(backend: Mapping[str, Any]) -> int:
@@ -114,13 +117,18 @@ def _routers(raw: Raw) -> Iterator[tuple[Key, Hashable]]:
     for name, router in raw.routers.items():
         if (named := _ROUTER.fullmatch(name)) is None:
             continue
-        listed_there = members(raw.services.get(str(router["service"]), {})) or ()
-        shares: Hashable = tuple(
-            (member["service"] if (member := _MEMBER.fullmatch(each)) else "", weight) for each, weight in listed_there
-        )
+        weighted = raw.services.get(str(router["service"]), {}).get("weighted") or {}
+        shares: Hashable = tuple(_share(member, raw) for member in listed(weighted.get("services")))
         if str(router["service"]).endswith("-err-wrr"):
             shares = _REFUSED
         yield (_ROUTE, named["route"]), (int(named["rule"]), quoted_in(str(router["rule"])), shares)
+
+
+def _share(member: Mapping[str, Any], raw: Raw) -> tuple[str, int, bool]:
+    """Give a member with its weight; one that answers with an error has no service behind it."""
+    name = str(member["name"])
+    named = _MEMBER.fullmatch(name)
+    return (named["service"] if named else "", int(member.get("weight", 1)), name not in raw.services)
 
 
 def _brought() -> tuple[Json, ...]:

@@ -21,8 +21,8 @@ from tiphys.devcluster.proxies.traefik_says import (
     made_from,
     members,
     one_word,
-    service_names,
     services_say,
+    serving,
     spec_of,
 )
 
@@ -55,7 +55,7 @@ class _Objects:
 
 
 def _objects_say(found: Found) -> dict[Key, Hashable]:
-    objects = _Objects(services=service_names(found))
+    objects = _Objects(services=frozenset(serving(found)))
     return services_say(found) | dict(_splits(found, objects)) | gather(_routes(found, objects))
 
 

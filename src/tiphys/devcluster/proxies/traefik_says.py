@@ -96,15 +96,22 @@ def service_names(found: Found) -> frozenset[tuple[str, str]]:
 
 
 def serving(found: Found) -> dict[tuple[str, str], frozenset[str]]:
-    """Give the addresses of every Service that may get requests: ready ones, and terminating ones that still serve."""
-    addresses: dict[tuple[str, str], set[str]] = {key: set() for key in service_names(found)}
+    """
+    Give the addresses of every Service that may get requests: ready ones, and terminating ones that still serve.
+
+    A Service that nobody has made an EndpointSlice for is as good as none.
+    """
+    there, addresses = service_names(found), dict[tuple[str, str], set[str]]()
     for piece in found.get(SLICES, ()):
         labels = piece["metadata"].get("labels") or {}
         name = (namespace_of(piece), str(labels.get("kubernetes.io/service-name")))
-        for endpoint in (piece.get("endpoints") or ()) if name in addresses else ():
+        if name not in there:
+            continue
+        of = addresses.setdefault(name, set())
+        for endpoint in piece.get("endpoints") or ():
             conditions = endpoint.get("conditions") or {}
             if conditions.get("serving", conditions.get("ready")) is not False:
-                addresses[name].update(endpoint.get("addresses") or ())
+                of.update(endpoint.get("addresses") or ())
     return {key: frozenset(each) for key, each in addresses.items()}
 
 
