@@ -11,6 +11,7 @@ from builders import rollout
 from router_setup import CANARY, MANAGED, PING_PONG, STABLE, Objects, Setup, after, alternating, router_for, strategy
 from routers_alb import alb_setups
 from routers_appmesh import app_mesh_setups
+from routers_traefik import TRAEFIK_SERVICE, traefik_rollout, traefik_service, traefik_setups
 from tiphys.api.meta import Manifest
 from tiphys.api.names import HASH_LABEL, MANAGED_BY
 from tiphys.api.rollout import Rollout
@@ -30,7 +31,21 @@ from tiphys.traffic.istio import GROUP
 from tiphys.traffic.router import Ref
 from tiphys.traffic.settings import Settings
 
-__all__ = ["CANARY", "MANAGED", "PING_PONG", "STABLE", "Objects", "Setup", "after", "alternating", "router_for", "strategy"]
+__all__ = [
+    "CANARY",
+    "MANAGED",
+    "PING_PONG",
+    "STABLE",
+    "TRAEFIK_SERVICE",
+    "Objects",
+    "Setup",
+    "after",
+    "alternating",
+    "router_for",
+    "strategy",
+    "traefik_rollout",
+    "traefik_service",
+]
 
 # --- wishes ---------------------------------------------------------------------------------------------------------------------
 
@@ -311,87 +326,6 @@ def _relative(manifest: Manifest) -> Manifest:
         for entry in manifest["spec"]["http"]
     ]
     return {**manifest, "spec": {**manifest["spec"], "http": http}}
-
-
-# --- Traefik --------------------------------------------------------------------------------------------------------------------
-
-TRAEFIK_SERVICE = Ref(group="traefik.io", kind="TraefikService", namespace="default", name="web")
-
-
-def traefik_rollout(**fields: Any) -> Rollout:  # noqa: ANN401  any JSON value
-    """Give a Rollout behind the TraefikService `web`; *fields* are of the strategy, in their JSON form."""
-    routing = {"traefik": {"weightedTraefikServiceName": "web"}, **fields.pop("trafficRouting", {})}
-    return rollout(strategy=strategy(**{"canaryService": CANARY, "stableService": STABLE, "trafficRouting": routing, **fields}))
-
-
-def traefik_service(text: str, *, ref: Ref = TRAEFIK_SERVICE) -> Manifest:
-    """Give a TraefikService with the weighted services *text*, in YAML."""
-    metadata = {"name": ref.name, "namespace": ref.namespace, "resourceVersion": "41", "labels": {"team": "shop"}}
-    weighted = {"sticky": {"cookie": {"name": "lvl"}}, "services": yaml.safe_load(text)}
-    return {"apiVersion": f"{ref.group}/v1alpha1", "kind": ref.kind, "metadata": metadata, "spec": {"weighted": weighted}}
-
-
-_WEIGHTED = """
-- {name: web-canary, port: 80, weight: 0, scheme: h2c}
-- {name: web-stable, port: 80, weight: 100, healthCheck: {path: /ready}}
-"""
-
-_WEIGHTED_BESIDE = """
-- {name: web-canary, kind: Service, port: http, weight: 0}
-- {name: web-stable, namespace: elsewhere, port: 80, weight: 5}
-- {name: web-stable, port: http}
-- {name: audit, kind: TraefikService, weight: 0}
-"""
-
-
-def _traefik_setups() -> dict[str, Setup]:
-    """Give each way to use Traefik."""
-    old = replace(TRAEFIK_SERVICE, group="traefik.containo.us")
-    listed = ("spec", "weighted", "services")
-    return {
-        "traefik with ping-pong": Setup(
-            product="traefik",
-            router=router_for(traefik_rollout(**PING_PONG)),
-            start={TRAEFIK_SERVICE: traefik_service(alternating(_WEIGHTED))},
-            shows=frozenset({Feature.WEIGHTS, Feature.PING_PONG}),
-            places=((TRAEFIK_SERVICE, (*listed, 1)),),
-            stable="web-pong",
-            canary="web-ping",
-        ),
-        "traefik": Setup(
-            product="traefik",
-            router=router_for(traefik_rollout()),
-            start={TRAEFIK_SERVICE: traefik_service(_WEIGHTED)},
-            shows=frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS}),
-            places=tuple(
-                (TRAEFIK_SERVICE, path)
-                for path in ((), ("metadata",), ("spec",), ("spec", "weighted"), ("spec", "weighted", "sticky"), (*listed, 0), (*listed, 1))
-            ),
-        ),
-        "traefik 2 beside services of others": Setup(
-            product="traefik",
-            router=router_for(traefik_rollout(), Settings(traefik_group="traefik.containo.us")),
-            start={old: traefik_service(_WEIGHTED_BESIDE, ref=old)},
-            shows=frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS}),
-            places=tuple((old, (*listed, index)) for index in range(4)),
-            without_ours=_relative_members,
-        ),
-        "traefik in thousandths": Setup(
-            product="traefik",
-            router=router_for(traefik_rollout(trafficRouting={"maxTrafficWeight": 1000})),
-            start={TRAEFIK_SERVICE: traefik_service(_WEIGHTED)},
-            shows=frozenset({Feature.MAX_WEIGHT}),
-            places=((TRAEFIK_SERVICE, (*listed, 1)),),
-            without_ours=_relative_members,
-            maximum=1000,
-        ),
-    }
-
-
-def _relative_members(manifest: Manifest) -> Manifest:
-    """Take from the members what has no meaning at rest: how large the only weight is."""
-    members = [{**member, "weight": bool(member.get("weight", 1))} for member in manifest["spec"]["weighted"]["services"]]
-    return {**manifest, "spec": {**manifest["spec"], "weighted": {**manifest["spec"]["weighted"], "services": members}}}
 
 
 # --- NGINX ----------------------------------------------------------------------------------------------------------------------
@@ -887,7 +821,7 @@ def _ambassador_setups() -> dict[str, Setup]:
 
 SETUPS: dict[str, Setup] = {
     **_istio_setups(),
-    **_traefik_setups(),
+    **traefik_setups(),
     **_nginx_setups(),
     **_gateway_setups(),
     **_apisix_setups(),

@@ -86,6 +86,13 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     help="API group of TraefikServices; traefik.containo.us for Traefik 2.",
 )
 @click.option(
+    "--traefik-rule-syntax",
+    "traefik_syntax",
+    default="",
+    type=click.Choice(["", "v2", "v3"]),
+    help="Syntax of IngressRoute rules that name none; by default v2 with traefik.containo.us, else v3.",
+)
+@click.option(
     "--traffic-split-api-version",
     "smi_version",
     default="v1alpha1",
@@ -141,6 +148,7 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
             routers=RouterSettings(
                 istio_inherit=options["istio_inherit"],
                 traefik_group=options["traefik_group"],
+                traefik_syntax=options["traefik_syntax"],
                 smi_version=options["smi_version"],
                 app_mesh_version=options["app_mesh_version"],
             ),

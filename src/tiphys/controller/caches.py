@@ -65,6 +65,7 @@ class Mirror:
                 "search": self._searches_named,
                 "kind": self._kinds_named,
                 "namespace": _namespace,
+                "uid": _uid,
             },
         )
         self.replica_sets: Store[ReplicaSet] = Store(
@@ -265,6 +266,8 @@ class Mirror:
             self._tell(self.rollouts.by_index("ref", Ref(group=group, kind=name, namespace=key.namespace, name=key.name)))
             for space, mentioned in {place for each in (old, new) if each is not None for place in mentions(each)}:
                 self._tell(self.rollouts.by_index("search", Search(group=group, kind=name, namespace=space, name=mentioned)))
+            for owner in {owner for each in (old, new) if each is not None for owner in _manifest_owner(each)}:
+                self._tell(self.rollouts.by_index("uid", owner))
 
         return changed
 
@@ -355,6 +358,10 @@ def _version_in(found: ReplicaSet) -> Iterable[str]:
 
 def _namespace(rollout: Rollout) -> Iterable[str]:
     return (rollout.metadata.namespace,)
+
+
+def _uid(rollout: Rollout) -> Iterable[str]:
+    return (rollout.metadata.uid,)
 
 
 def _sliced_service(found: EndpointSlice) -> Iterable[tuple[str, str]]:

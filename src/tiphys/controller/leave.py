@@ -11,6 +11,7 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, Strategy
 from tiphys.controller.caches import Mirror, loading
 from tiphys.controller.cluster import Cluster, key_of, rollout_ref
+from tiphys.controller.found import found_by, made_beside
 from tiphys.controller.named import kinds_of, refs_of, searches_of
 from tiphys.controller.observe import Sight
 from tiphys.core.actions import Plan, RouteTraffic
@@ -83,13 +84,11 @@ def _read(rollout: Rollout, part: Manifest, sight: Sight, caches: Mirror, router
         canary = CanaryStrategy()
     before = msgspec.structs.replace(rollout, spec=msgspec.structs.replace(rollout.spec, strategy=Strategy(canary=canary)))
     routers = routers_of(before)
-    refs, searches = refs_of(routers), searches_of(routers)
-    kinds = kinds_of(refs, searches)
-    if loading(caches, kinds):
+    if loading(caches, kinds_of(refs_of(routers), searches_of(routers))):
         return None
-    read = {ref: manifest for ref in refs if (manifest := caches.manifest(ref)) is not None}
-    found = {**read, **caches.made_for(rollout.metadata.uid, kinds), **caches.mentioning(searches)}
-    return _Earlier(canary=canary, routers=routers, found=found, kept=frozenset(sight.named.refs))
+    present = sight.named.routers
+    kept = frozenset((*sight.named.refs, *made_beside(present, sight.found)))
+    return _Earlier(canary=canary, routers=routers, found=found_by(routers, rollout.metadata.uid, caches), kept=kept)
 
 
 async def _give_back(rollout: Rollout, earlier: _Earlier, cluster: Cluster) -> None:

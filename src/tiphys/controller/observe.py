@@ -12,6 +12,7 @@ from tiphys.api.validation import reference_problems, spec_problems, template_la
 from tiphys.api.workloads import Pod, ReplicaSet, Service
 from tiphys.controller.cluster import Caches, key_of
 from tiphys.controller.endpoints import EndpointCounts
+from tiphys.controller.found import found_by
 from tiphys.controller.named import Named, Naming
 from tiphys.controller.verify import Verifier
 from tiphys.core.observed import Identity, Observed, RouterPicture
@@ -98,8 +99,7 @@ class Eye:
         named = self._naming.of(rollout)
         replica_sets = tuple(sorted(self._caches.owned(rollout.metadata.uid), key=lambda found: found.metadata.name))
         services = self._services(rollout, named)
-        read = {ref: manifest for ref in named.refs if (manifest := self._caches.manifest(ref)) is not None}
-        found = {**read, **self._caches.made_for(rollout.metadata.uid, named.kinds), **self._caches.mentioning(named.searches)}
+        found = found_by(named.routers, rollout.metadata.uid, self._caches)
         wrong, steps_hash = self._spec(rollout, memory)
         who, template_problems = self._identity(rollout, replica_sets, memory)
         picture, router_problems = self._routes(rollout, named, found, memory)

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from tiphys.api.errors import SpecError
 from tiphys.core.intent import HeaderMatch, HeaderRoute, MatchKind, MirrorRoute, RequestMatch, TextMatch
+from tiphys.traffic.http_methods import methods_that_fit
 from tiphys.traffic.manifests import entries, mapping, text
 
 Match = Mapping[str, Any]
 
 EVERYTHING: Final[Match] = {"type": "PathPrefix", "value": "/"}
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH")
 
 _MANAGED: Final = "spec.strategy.canary.trafficRouting.managedRoutes"
 _SPECIAL: Final = re.compile(r"[\\.+*?()|\[\]{}^$]")
@@ -163,22 +163,9 @@ def _request(request: RequestMatch, name: str, *, http: bool) -> Iterator[Match]
 
 def _methods(wanted: TextMatch, name: str) -> list[str]:
     try:
-        found = [method for method in METHODS if _fits(method, wanted)]
-    except re.error as error:
-        raise _cannot(name, f'the method "{wanted.value}" is no regular expression ({error})') from None
-    if not found:
-        raise _cannot(name, f'the method "{wanted.value}" must fit one of {", ".join(METHODS)}')
-    return found
-
-
-def _fits(method: str, wanted: TextMatch) -> bool:
-    match wanted.kind:
-        case MatchKind.EXACT:
-            return method == wanted.value
-        case MatchKind.PREFIX:
-            return method.startswith(wanted.value)
-        case MatchKind.REGEX:
-            return re.fullmatch(wanted.value, method) is not None
+        return methods_that_fit(wanted)
+    except SpecError as error:
+        raise _cannot(name, f'the method "{wanted.value}" {error.wanted}') from None
 
 
 def _path(wanted: TextMatch, name: str) -> Match:

@@ -142,3 +142,11 @@ class Searching(Protocol):
 
     def searches(self) -> Sequence[Search]:
         """Name what to look for; the kinds may be among those of `reads`, too."""
+
+
+@runtime_checkable
+class Making(Protocol):
+    """A router that makes objects whose names `reads` cannot tell, because they are named after what it finds."""
+
+    def makes(self, found: Mapping[Ref, Manifest]) -> Sequence[Ref]:
+        """Name these objects: so the router gets to see, and claims, what stands under their names."""

@@ -7,6 +7,7 @@ from typing import Final
 TRAFFIC_SPLIT: Final = ("split.smi-spec.io", "TrafficSplit")
 HTTP_ROUTE_GROUP: Final = ("specs.smi-spec.io", "HTTPRouteGroup")
 APP_MESH: Final = "appmesh.k8s.aws"
+TRAEFIK_2: Final = "traefik.containo.us"
 SMI_VERSIONS: Final = ("v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4")
 
 
@@ -20,14 +21,22 @@ class Settings:
 
     *traefik_group*: the API group of TraefikServices; Traefik 2 has them in `traefik.containo.us`.
 
+    *traefik_syntax*: how rules of IngressRoutes are written that do not say it, `v2` or `v3`; empty means as the group tells.
+
     *smi_version*: the version of TrafficSplits (and HTTPRouteGroups), because their form differs. *app_mesh_version* is that of the
     objects of App Mesh.
     """
 
     istio_inherit: bool = False
     traefik_group: str = "traefik.io"
+    traefik_syntax: str = ""
     smi_version: str = "v1alpha1"
     app_mesh_version: str = "v1beta2"
+
+    @property
+    def traefik_rules(self) -> str:
+        """Say how rules of IngressRoutes are written that do not say it."""
+        return self.traefik_syntax or ("v2" if self.traefik_group == TRAEFIK_2 else "v3")
 
     @property
     def versions(self) -> Mapping[tuple[str, str], str]:

@@ -57,7 +57,12 @@ ROUTERS: Final[tuple[Product, ...]] = (
         mentions=(((APP_MESH, "VirtualRouter"), appmesh_routes.mentions),),
     ),
     Product(
-        name="traefik", field="traefik", spec=lambda routing: routing.traefik, router=traefik.traefik_router, supports=traefik.SUPPORTS
+        name="traefik",
+        field="traefik",
+        spec=lambda routing: routing.traefik,
+        router=traefik.traefik_router,
+        supports=traefik.SUPPORTS,
+        mentions=traefik.MENTIONS,
     ),
     Product(name="apisix", field="apisix", spec=lambda routing: routing.apisix, router=apisix.apisix_router, supports=apisix.SUPPORTS),
     Product(

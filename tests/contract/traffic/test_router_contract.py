@@ -121,7 +121,7 @@ def test_a_start_that_already_says_the_wish_stays_as_it_is(setup: Setup) -> None
 
 @every_setup
 def test_missing_objects_are_told_by_name_and_never_guessed(setup: Setup) -> None:
-    for ref in {*setup.router.reads(), *setup.start} - setup.creates:
+    for ref in {*setup.router.reads(), *setup.start} - setup.creates - setup.unnamed:
         found = {known: manifest for known, manifest in setup.start.items() if known != ref}
 
         problems = setup.router.problems(found)
@@ -285,8 +285,10 @@ _SCHEMAS = {
     ("networking.istio.io", "VirtualService"): ("istio/all.yaml", "virtualservices.networking.istio.io", "v1"),
     ("networking.istio.io", "DestinationRule"): ("istio/all.yaml", "destinationrules.networking.istio.io", "v1"),
     ("traefik.io", "TraefikService"): ("traefik/all.yaml", "traefikservices.traefik.io", "v1alpha1"),
+    ("traefik.io", "IngressRoute"): ("traefik/all.yaml", "ingressroutes.traefik.io", "v1alpha1"),
     # Traefik 2 is not described there; what we write in its group has the same form.
     ("traefik.containo.us", "TraefikService"): ("traefik/all.yaml", "traefikservices.traefik.io", "v1alpha1"),
+    ("traefik.containo.us", "IngressRoute"): ("traefik/all.yaml", "ingressroutes.traefik.io", "v1alpha1"),
 }
 
 _UNDESCRIBED = {

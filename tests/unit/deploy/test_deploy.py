@@ -9,6 +9,7 @@ from routers import SETUPS, Setup
 from tiphys.cli.crds import text
 from tiphys.devcluster.foreign.table import FAMILIES
 from tiphys.devcluster.kinds import INGRESSES
+from tiphys.traffic.router import Making
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
@@ -39,10 +40,15 @@ def test_the_controller_may_do_what_a_router_needs_and_creates(setup: Setup) -> 
     plurals[INGRESSES.group, INGRESSES.kind] = INGRESSES.plural
     rights = _rights()
 
+    def may(group: str, kind: str) -> set[str]:
+        return rights.get((group, plurals.get((group, kind), f"{kind.lower()}s")), set())
+
     for ref in {*setup.router.reads(), *setup.start}:
         needed = {"get", "list", "watch"} | (set() if ref in setup.only_read else {"patch"})
         needed |= {"create", "delete"} if ref in setup.creates else set()
-        assert needed <= rights.get((ref.group, plurals.get((ref.group, ref.kind), f"{ref.kind.lower()}s")), set()), ref
+        assert needed <= may(ref.group, ref.kind), ref
+    for ref in setup.router.makes(setup.start) if isinstance(setup.router, Making) else ():
+        assert {"get", "list", "watch", "create", "patch", "delete"} <= may(ref.group, ref.kind), ref
 
 
 def test_nobody_may_do_everything() -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from builders import rollout, template
 from routers import TRAEFIK_SERVICE, router_for, strategy, traefik_rollout, traefik_service
-from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.names import ROUTED_EXPERIMENTS
 from tiphys.core.intent import Backend, Role, Routed, TrafficIntent
@@ -65,8 +64,7 @@ def test_a_missing_name_is_told_and_nothing_is_read() -> None:
 
     assert router.reads() == []
     assert [str(problem) for problem in router.problems({})] == [f"{FIELD}: Required value: needs the name of a TraefikService"]
-    with pytest.raises(SpecError, match="needs the name of a TraefikService"):
-        router.render(wish(20), {})
+    assert [str(error) for error in router.render(wish(20), {}).errors] == [f"{FIELD}: Required value: needs the name of a TraefikService"]
 
 
 @pytest.mark.parametrize(
@@ -103,8 +101,9 @@ def test_an_experiment_beside_nested_traefik_services_is_told_before_its_step() 
 def test_an_experiment_whose_port_cannot_be_told_is_told() -> None:
     router = with_ports({"name": "http", "containerPort": 8080}, {"name": "admin", "containerPort": 9000})
 
-    with pytest.raises(SpecError, match=r"services\[1\]\.port: Invalid value: 80: must be one of the containers' ports \(8080, 9000\)"):
-        services_after(router, wish(20, "exp"))
+    (error,) = router.render(wish(20, "exp"), {TRAEFIK_SERVICE: traefik_service(BOTH)}).errors
+
+    assert "services[1].port: Invalid value: 80: must be one of the containers' ports (8080, 9000)" in str(error)
 
 
 def test_a_rollout_without_the_block_has_no_such_router() -> None:

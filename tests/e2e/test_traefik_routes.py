@@ -1,0 +1,53 @@
+"""Do header and mirror routes through a real Traefik lead where they should, and go without a trace?"""
+
+from pathlib import Path
+
+import pytest
+
+from tiphys.api.meta import Manifest
+from traefik_shop import shop_with
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KUBECONFIG", "/nowhere")
+
+
+def header_step(name: str, *alternatives: tuple[str, str, str]) -> Manifest:
+    match = [{"headerName": header, "headerValue": {form: value}} for header, form, value in alternatives]
+    return {"setHeaderRoute": {"name": name, "match": match}}
+
+
+async def test_requests_with_the_header_are_the_canarys_and_the_others_go_by_weight(tmp_path: Path) -> None:
+    steps = [
+        {"setWeight": 20},
+        header_step("beta", ("x-beta", "exact", 'it\'s `quoted` \\ "twice"'), ("user-agent", "prefix", "QA/1.0 (")),
+        header_step("staff", ("x-team", "regex", "^(blue|green)[0-9]+$")),
+        {"pause": {}},
+        {"setHeaderRoute": {"name": "beta"}},
+        {"pause": {}},
+    ]
+    async with shop_with(tmp_path, steps, "staff", "beta") as shop:
+        stable = shop.rollout()["status"]["stableRS"]
+        shop.set_image("2")
+        await shop.phase("Paused", step=3)
+        canary = shop.rollout()["status"]["currentPodHash"]
+
+        await shop.answered_by(canary, {"x-beta": 'it\'s `quoted` \\ "twice"'})
+        await shop.answered_by(canary, {"user-agent": "QA/1.0 (bot)"})
+        await shop.answered_by(canary, {"x-team": "green12"})
+        await shop.share(20, canary)
+
+        shop.promote()
+        await shop.phase("Paused", step=5)
+        await shop.answered_by(canary, {"x-team": "blue1", "x-beta": "1"})
+        shop.abort()
+        await shop.phase("Degraded")
+        for headers in ({"x-team": "blue1"}, {"x-beta": "1"}, {"user-agent": "QA/1.0 ("}):
+            await shop.answered_by(stable, headers)
+        await shop.share(100, stable)
+        await shop.load.stop()
+
+        assert shop.load.failures == []
+        assert shop.names("IngressRoute") == {"web"}
+        assert shop.names("TraefikService") == {"web"}
