@@ -90,20 +90,31 @@ class Shop:
 
     async def answered_by(self, pod_hash: str, headers: Mapping[str, str], *, times: int = 30, path: str = "/") -> None:
         """Wait until requests with *headers* are answered by *pod_hash*, and then every one of *times*."""
-        given = {"host": HOST, **headers}
-        async with aiohttp.ClientSession() as session:
+        async with asyncio.timeout(30):
+            while set(await self.ask(path, 8, headers)) != {pod_hash}:  # Traefik takes over what it reads when it likes to
+                pass
+        assert await self.ask(path, times, headers) == {pod_hash: times}
 
-            async def hashes(count: int) -> set[str]:
-                found = set()
-                for _ in range(count):
-                    async with session.get(f"{self.url}{path}", headers=given) as answer:
-                        found.add(answer.headers.get("x-hash", f"HTTP {answer.status}"))
-                return found
+    async def ask(self, path: str, times: int, headers: Mapping[str, str] | None = None) -> Counter[str]:
+        """Send *times* requests, one after the other, and count by which hash they were answered."""
+        async with aiohttp.ClientSession(headers={"host": HOST, **(headers or {})}) as session:
+            found: Counter[str] = Counter()
+            for _ in range(times):
+                async with session.get(f"{self.url}{path}") as answer:
+                    found[answer.headers.get("x-hash", f"HTTP {answer.status}")] += 1
+            return found
 
-            async with asyncio.timeout(30):
-                while await hashes(8) != {pod_hash}:  # Traefik takes over what it reads when it likes to
-                    pass
-            assert await hashes(times) == {pod_hash}
+    def served(self, pod_hash: str) -> int:
+        """Give how many requests reached the pods of *pod_hash*, copies included."""
+        return sum(each.requests for each in self.cluster.counts() if each.hash == pod_hash)
+
+    async def until_served(self, pod_hash: str, at_least: int) -> None:
+        """Wait for copies that are on their way."""
+        async with asyncio.timeout(30):
+            while True:
+                if self.served(pod_hash) >= at_least:
+                    return
+                await asyncio.sleep(0.02)  # Traefik sends copies after the answer, and nobody tells when
 
     async def share(self, percent: int, pod_hash: str) -> None:
         """Wait until the last requests were answered by *pod_hash* in exactly this share."""
@@ -120,9 +131,10 @@ class Shop:
                 start += len(latest)
 
 
-def objects(steps: list[Manifest], *managed: str) -> list[Manifest]:
+def objects(steps: list[Manifest], *managed: str, syntax: str = "") -> list[Manifest]:
     """Give the Rollout `web` with *steps* and the *managed* routes, its Services, and the TraefikService and IngressRoute before them."""
-    route = {"match": f"Host(`{HOST}`)", "kind": "Rule", "services": [{"name": "web", "kind": "TraefikService"}]}
+    written = {"syntax": syntax} if syntax else {}
+    route = {"match": f"Host(`{HOST}`)", "kind": "Rule", **written, "services": [{"name": "web", "kind": "TraefikService"}]}
     listed = [{"name": "web-stable", "port": 80, "weight": 100}, {"name": "web-canary", "port": 80, "weight": 0}]
     fields: dict[str, Any] = {"canaryService": "web-canary", "stableService": "web-stable", "scaleDownDelaySeconds": 2}
     traefik = {"traefik": {"weightedTraefikServiceName": "web"}, "managedRoutes": [{"name": name} for name in managed]}
@@ -142,12 +154,12 @@ def objects(steps: list[Manifest], *managed: str) -> list[Manifest]:
 
 
 @asynccontextmanager
-async def shop_with(folder: Path, steps: list[Manifest], *managed: str) -> AsyncIterator[Shop]:
+async def shop_with(folder: Path, steps: list[Manifest], *managed: str, syntax: str = "") -> AsyncIterator[Shop]:
     """Open the shop: everything runs, the Rollout rests on its first version and the load is on. *folder* is for the kubeconfig."""
     definitions = [*foreign_definitions("traefik.io"), *crd_manifests()]
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(DevCluster(definitions=definitions, api=ApiServer, drain_seconds=1.0))
-        for manifest in objects(steps, *managed):
+        for manifest in objects(steps, *managed, syntax=syntax):
             cluster.store.create(cluster.store.registry.of_manifest(manifest), manifest, namespace="default")
         addresses = LoopbackAddresses()
         stack.callback(addresses.close)
