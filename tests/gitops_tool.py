@@ -45,7 +45,7 @@ class Repository:
             kind, name = place
             resource = store.registry.of_manifest(manifest)
             live = store.get(resource, name, namespace="default")
-            target = self._heeding(live, manifest)
+            target = heeding(self._rules, live, manifest)
             patch = _three_way(self._applied[place], target, live)
             if self._whole and kind[1] == "Service" and live["spec"]["selector"] != target["spec"]["selector"]:
                 gone = dict.fromkeys(live["spec"]["selector"].keys() - target["spec"]["selector"].keys())
@@ -56,11 +56,13 @@ class Repository:
                 self.writes.append(f"{kind[1]} {name}")
             self._applied[place] = manifest
 
-    def _heeding(self, live: Manifest, manifest: Manifest) -> Manifest:
-        known = [rule for rule in self._rules if rule.is_about(manifest)]
-        ignored = merge_patch(stripped(live, known), live)
-        wanted: Manifest = apply_merge_patch(stripped(manifest, known), ignored or {})
-        return wanted
+
+def heeding(rules: Sequence[Rule], live: Manifest, manifest: Manifest) -> Manifest:
+    """Give *manifest* with what *rules* ignore as it is in *live*."""
+    known = [rule for rule in rules if rule.is_about(manifest)]
+    ignored = merge_patch(stripped(live, known), live)
+    wanted: Manifest = apply_merge_patch(stripped(manifest, known), ignored or {}) if known else manifest
+    return wanted
 
 
 def keep(controller: InProcessController, repository: Repository, seconds: int, look: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from typing import Any, Self
 import structlog
 
 from tiphys.api.crds import crd_manifests
+from tiphys.api.names import FIELD_MANAGER
 from tiphys.controller.manager import Controller
 from tiphys.controller.settings import Settings
 from tiphys.demo import app
@@ -59,7 +60,7 @@ class Stage:
             await self._stack.enter_async_context(self.cluster)
             write_kubeconfig(self.kubeconfig, self.cluster.url)
             connection = load_connection(Overrides(kubeconfig=str(self.kubeconfig)))
-            client = await self._stack.enter_async_context(Client(connection))
+            client = await self._stack.enter_async_context(Client(connection, field_manager=FIELD_MANAGER))
             controller = Controller(client, Settings(leader_elect=False, metrics_port=None, health_port=None))
             await controller.start()
             self._stack.push_async_callback(controller.stop)
