@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup tools moto demo test check fix bench lint lock crds
+.PHONY: help setup tools moto demo test conformance check fix bench lint lock crds
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -31,6 +31,9 @@ moto: .venv-moto/.ready ## install the emulated AWS API that tests ask, in an en
 
 test: setup tools moto ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+conformance: setup ## every router through every behaviour, through real proxies; writes docs/routers.md
+	PYTHONPATH=tests $(BIN)/python -m conformance $(ONLY)
 
 lint: setup ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

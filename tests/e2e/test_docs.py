@@ -263,7 +263,8 @@ async def test_devcluster(tmp_path: Path) -> None:
 async def test_contributing(tmp_path: Path) -> None:
     reader = Reader("CONTRIBUTING.md", tmp_path, tmp_path / "none")
 
-    await reader.types("make test", "make check", "make fix", "make bench", instead=only_show)
+    suite = ("make conformance", 'make conformance ONLY="smi evict"')
+    await reader.types("make test", "make check", "make fix", "make bench", *suite, instead=only_show)
 
     reader.has_finished()
 
