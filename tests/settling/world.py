@@ -15,6 +15,8 @@ from tiphys.core.actions import (
     Action,
     CreateReplicaSet,
     DeleteReplicaSet,
+    EvictPod,
+    LabelPod,
     Plan,
     RouteTraffic,
     SwitchService,
@@ -200,6 +202,8 @@ class World:
                     self.managed.add(action.name)
             case RouteTraffic():
                 self._route(action)
+            case LabelPod() | EvictPod():
+                pass  # pods have no names here
 
     def _assert_not_live(self, action: SwitchService) -> None:
         """A ping-pong Service that gets traffic and has somebody to answer keeps its pods."""

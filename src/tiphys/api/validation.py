@@ -7,7 +7,7 @@ from tiphys.api import defaults, names
 from tiphys.api.canaryvalidation import anti_affinity_problems, canary_problems, count_problems
 from tiphys.api.errors import SpecError, SpecInternalError
 from tiphys.api.podvalidation import has_metadata, template_labels, template_problems
-from tiphys.api.rollout import BlueGreenStrategy, Rollout
+from tiphys.api.rollout import BlueGreenStrategy, Metadata, Rollout
 from tiphys.api.specwarnings import spec_warnings
 from tiphys.api.stepvalidation import FIELD
 from tiphys.api.syntax import selector_problems
@@ -95,10 +95,29 @@ def _strategy_problems(rollout: Rollout) -> Iterator[SpecError]:
             yield SpecError(field=f"{FIELD}.strategy", found=None, wanted="one of canary and blueGreen")
         case canary, None if canary is not None:
             yield from canary_problems(canary)
+            yield from _metadata_problems(rollout)
         case None, blue_green if blue_green is not None:
             yield from _blue_green_problems(rollout, blue_green)
+            yield from _metadata_problems(rollout)
         case _:
             yield SpecError(field=f"{FIELD}.strategy", found="canary, blueGreen", wanted="must have only one of canary and blueGreen")
+
+
+def _metadata_problems(rollout: Rollout) -> Iterator[SpecError]:
+    """Ephemeral labels must leave the selector's labels alone, or the ReplicaSet would lose its pods."""
+    canary, blue_green = rollout.spec.strategy.canary, rollout.spec.strategy.blue_green
+    marks: dict[str, Metadata | None] = {}
+    if canary is not None:
+        marks |= {"canaryMetadata": canary.canary_metadata, "stableMetadata": canary.stable_metadata}
+    if blue_green is not None:
+        marks |= {"previewMetadata": blue_green.preview_metadata, "activeMetadata": blue_green.active_metadata}
+    selector = rollout.spec.selector
+    fixed = {names.HASH_LABEL: "", **({} if selector is None else selector.match_labels)}
+    for field, metadata in marks.items():
+        for key, value in ({} if metadata is None else metadata.labels).items():
+            if key in fixed and value != fixed[key]:
+                wanted = "must not be a label of spec.selector: the ReplicaSet would lose its pods"
+                yield SpecError(field=f"{FIELD}.{field}.labels[{key}]", found=value, wanted=wanted)
 
 
 def _blue_green_problems(rollout: Rollout, strategy: BlueGreenStrategy) -> Iterator[SpecError]:

@@ -24,6 +24,7 @@ from tiphys.core.actions import (
     DeleteReplicaSet,
     Event,
     EvictPod,
+    LabelPod,
     Plan,
     RouteTraffic,
     SwitchService,
@@ -104,17 +105,17 @@ class _Pass:
             self._tell(event)
 
     async def _obey(
-        self, action: CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService | EvictPod
+        self, action: CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService | LabelPod | EvictPod
     ) -> Event | None:
         """Do what *action* says, and give the event that is to be told of it."""
         purpose = purposes.of_action(action, self._seen)
         match action:
             case CreateReplicaSet():
                 return action.event if await self._create(action, purpose) else None
-            case UpdateReplicaSet(name=name, replicas=replicas, annotations=annotations, min_ready_seconds=seconds):
-                spec = _given(replicas=replicas, minReadySeconds=seconds)
+            case UpdateReplicaSet(name=name, annotations=annotations):
                 ref = replica_set_ref(self._key.namespace, name)
-                await self._patch(ref, self._replica_set(name).metadata.resource_version, purpose, annotations=annotations, spec=spec)
+                version = self._replica_set(name).metadata.resource_version
+                await self._patch(ref, version, purpose, annotations=annotations, spec=_replica_set_spec(action))
             case DeleteReplicaSet(name=name):
                 metadata = self._replica_set(name).metadata
                 ref = replica_set_ref(self._key.namespace, name)
@@ -123,6 +124,8 @@ class _Pass:
             case UpdateRollout(annotations=annotations, replicas=replicas):
                 version = self._rollout.metadata.resource_version
                 await self._patch(rollout_ref(self._key), version, purpose, annotations=annotations, spec=_given(replicas=replicas))
+            case LabelPod(name=name, uid=uid, change=change):
+                await self._cluster.mark_pod(self._key, name, {"metadata": {"uid": uid, **msgspec.to_builtins(change)}}, purpose=purpose)
             case EvictPod(name=name):
                 await self._cluster.evict(self._key, name, purpose=purpose)
             case SwitchService(name=name, pod_hash=pod_hash, annotate=annotate):
@@ -219,6 +222,17 @@ class _Pass:
 
     def _replica_set(self, name: str) -> ReplicaSet:
         return next(found for found in self._seen.replica_sets if found.metadata.name == name)
+
+
+def _replica_set_spec(action: UpdateReplicaSet) -> Manifest:
+    """Give the part of a ReplicaSet's spec that changes; an affinity is one value, because its terms are lists."""
+    template: Manifest = {}
+    if action.metadata is not None:
+        template["metadata"] = msgspec.to_builtins(action.metadata)
+    if action.affinity is not None:
+        template["spec"] = {"affinity": action.affinity}
+    spec = _given(replicas=action.replicas, minReadySeconds=action.min_ready_seconds)
+    return {**spec, "template": template} if template else spec
 
 
 def _given(**fields: int | None) -> Manifest:

@@ -123,6 +123,9 @@ class Cluster(Protocol):
     async def pods(self, key: Key, selector: str, *, purpose: str) -> Sequence[Pod]:
         """List the pods of a namespace that *selector* names, from the server itself."""
 
+    async def mark_pod(self, key: Key, name: str, patch: Manifest, *, purpose: str) -> None:
+        """Merge *patch*, labels and annotations with the uid they are for, into a pod; one that is gone, or another one, is no error."""
+
     async def evict(self, key: Key, name: str, *, purpose: str) -> bool:
         """Ask for a pod to go; false where its disruption budget allows none now. One that is gone is no error."""
 

@@ -1,6 +1,7 @@
 """How does the shell write to a cluster behind an API server?"""
 
 import builtins
+import contextlib
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
@@ -130,6 +131,12 @@ class ApiCluster:
         """List the pods of a namespace that *selector* names, from the server itself."""
         self._note("list", Ref(group="", kind=PODS.kind, namespace=key.namespace, name=""), purpose)
         return await self._api.list(PODS, namespace=key.namespace, label_selector=selector, into=Pod)
+
+    async def mark_pod(self, key: Key, name: str, patch: Manifest, *, purpose: str) -> None:
+        """Merge *patch*, labels and annotations with the uid they are for, into a pod; one that is gone, or another one, is no error."""
+        self._note("patch", Ref(group="", kind=PODS.kind, namespace=key.namespace, name=name), purpose)
+        with contextlib.suppress(NotFoundError, ConflictError):
+            await self._api.patch(PODS, name, patch, namespace=key.namespace, into=bytes)
 
     async def evict(self, key: Key, name: str, *, purpose: str) -> bool:
         """Ask for a pod to go; false where its disruption budget allows none now. One that is gone is no error."""

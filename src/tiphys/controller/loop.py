@@ -9,7 +9,7 @@ from zlib import crc32
 import msgspec
 import structlog
 
-from tiphys.api import words
+from tiphys.api import names, words
 from tiphys.api.codec import decode_rollout, status_patch
 from tiphys.api.errors import SpecError, TiphysError
 from tiphys.api.meta import Manifest, ObjectMeta, Wire
@@ -193,11 +193,15 @@ class Passes:
         return self._next_look(key, plan.wake_at)
 
     async def _pods(self, key: Key, rollout: Rollout) -> Sequence[Pod] | None:
-        """Read the pods where a restart is due: too rare a need to watch every pod of a cluster."""
+        """Read the pods where a restart is due, or some lack metadata: too rare needs to watch every pod of a cluster."""
         selector = rollout.spec.selector
-        if selector is None or not restart_due(rollout, self._clock.now()):
+        if selector is None:
             return None
-        return await self._cluster.pods(key, selector.text(), purpose="see which pods are older than restartAt")
+        if restart_due(rollout, self._clock.now()):
+            return await self._cluster.pods(key, selector.text(), purpose="see which pods are older than restartAt")
+        if any(names.PODS_METADATA in found.metadata.annotations for found in self._caches.owned(rollout.metadata.uid)):
+            return await self._cluster.pods(key, selector.text(), purpose="see which pods lack metadata of their version")
+        return None
 
     def _next_look(self, key: Key, wake_at: datetime | None) -> float:
         resync = self._resync * (0.8 + 0.4 * (crc32(str(key).encode()) % 1000) / 1000)

@@ -7,7 +7,7 @@ import msgspec
 from tiphys.api import names
 from tiphys.api.codec import plain
 from tiphys.api.meta import Manifest, OwnerReference
-from tiphys.api.rollout import Rollout
+from tiphys.api.rollout import Metadata, Rollout
 from tiphys.api.words import GROUP_VERSION
 from tiphys.controller.cluster import ROLLOUT
 from tiphys.core.actions import CreateReplicaSet
@@ -22,7 +22,9 @@ def new_replica_set(rollout: Rollout, action: CreateReplicaSet, *, digest: str) 
     template: Manifest = msgspec.json.decode(rollout.spec.template)
     metadata = template.get("metadata") or {}
     labels = {**(metadata.get("labels") or {}), names.HASH_LABEL: action.pod_hash}
-    template = {**template, "metadata": {**metadata, "labels": labels}}
+    template = {**template, "metadata": _marked(metadata, labels, action.metadata)}
+    if action.affinity is not None:
+        template["spec"] = {**(template.get("spec") or {}), "affinity": action.affinity}
     annotations = {names.TEMPLATE_DIGEST: digest, **action.annotations} if digest else dict(action.annotations)
     return {
         "apiVersion": "apps/v1",
@@ -41,6 +43,12 @@ def new_replica_set(rollout: Rollout, action: CreateReplicaSet, *, digest: str) 
             "template": template,
         },
     }
+
+
+def _marked(metadata: Manifest, labels: dict[str, str], marks: Metadata) -> Manifest:
+    """Give the metadata of a template with what its version carries for a while (3.9)."""
+    marked = {**metadata, "labels": {**labels, **marks.labels}}
+    return {**marked, "annotations": {**(metadata.get("annotations") or {}), **marks.annotations}} if marks.annotations else marked
 
 
 def owner_of(rollout: Rollout) -> OwnerReference:

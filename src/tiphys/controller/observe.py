@@ -224,7 +224,8 @@ def _means_the_same(found: ReplicaSet, template: bytes) -> bool:
     annotations = found.metadata.annotations
     ephemeral, present = recorded_metadata(annotations), bytes(found.spec.template)
     made_from = annotations.get(names.TEMPLATE_DIGEST)
-    if made_from is not None and made_from != meaning_digest(present, ephemeral):
+    hidden = names.HIDDEN_METADATA in annotations  # then keys of the template itself were recorded too, and the digest would miss them
+    if made_from is not None and not hidden and made_from != meaning_digest(present, ephemeral):
         return False
     return same_template(present, template, ephemeral)
 

@@ -8,6 +8,7 @@ from tiphys.core.actions import (
     CreateReplicaSet,
     DeleteReplicaSet,
     EvictPod,
+    LabelPod,
     RouteTraffic,
     SwitchService,
     UpdateReplicaSet,
@@ -25,11 +26,8 @@ def of_action(action: Action, seen: Observed) -> str:
     match action:
         case CreateReplicaSet(name=name):
             return f"create ReplicaSet {name}{at}"
-        case UpdateReplicaSet(name=name, before=before, replicas=replicas, annotations=annotations, min_ready_seconds=seconds):
-            parts = [f"from {before} to {replicas} pods"] if replicas is not None and replicas != before else []
-            parts += [key.rpartition("/")[2] for key in annotations]
-            parts += ["minReadySeconds"] if seconds is not None else []
-            return f"ReplicaSet {name}: {', '.join(parts)}{at}"
+        case UpdateReplicaSet():
+            return f"ReplicaSet {action.name}: {_changed(action)}{at}"
         case DeleteReplicaSet(name=name):
             return f"delete ReplicaSet {name} beyond the history limit{at}"
         case UpdateRollout(annotations=annotations, replicas=replicas):
@@ -38,12 +36,24 @@ def of_action(action: Action, seen: Observed) -> str:
             return f"Rollout: {', '.join(parts)}{at}"
         case SwitchService(name=name, before=before, pod_hash=pod_hash):
             return f"Service {name} from {before or 'no hash'} to {pod_hash}{at}"
+        case LabelPod(name=name, change=change):
+            return f"pod {name}: {', '.join([*change.labels, *change.annotations])}{at}"
         case EvictPod(name=name):
             return f"restart pod {name}"
         case RouteTraffic(wish=wish):
             return f"{of_wish(wish)}{at}"
         case _:
             assert_never(action)
+
+
+def _changed(action: UpdateReplicaSet) -> str:
+    before, replicas = action.before, action.replicas
+    parts = [f"from {before} to {replicas} pods"] if replicas is not None and replicas != before else []
+    parts += [key.rpartition("/")[2] for key in action.annotations]
+    parts += ["minReadySeconds"] if action.min_ready_seconds is not None else []
+    parts += ["metadata of its pods"] if action.metadata is not None else []
+    parts += ["affinity of its pods"] if action.affinity is not None else []
+    return ", ".join(parts)
 
 
 def of_wish(wish: TrafficIntent) -> str:

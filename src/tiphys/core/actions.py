@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
+import msgspec
+
+from tiphys.api.meta import Manifest
+from tiphys.api.rollout import Metadata
 from tiphys.api.status import RolloutStatus
 from tiphys.api.words import EventType, Reason
 from tiphys.core.intent import TrafficIntent
@@ -19,13 +24,24 @@ class Event:
     type: EventType = EventType.NORMAL
 
 
+UNMARKED: Final = Metadata()
+
+
+class MetadataChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Labels and annotations to set; `None` takes one away."""
+
+    labels: dict[str, str | None] = msgspec.field(default_factory=dict)
+    annotations: dict[str, str | None] = msgspec.field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateReplicaSet:
     """
     Create the ReplicaSet of the Rollout's template, with 0 pods.
 
     The shell builds it from the raw template: labels, selector, owner and hash as in lifecycle 3.1. If the name is taken by a
-    ReplicaSet that is not this template's, the shell raises `collision_count` in the status by one (3.5).
+    ReplicaSet that is not this template's, the shell raises `collision_count` in the status by one (3.5). *metadata* is added to the
+    template's, *affinity* takes the place of its own.
     """
 
     name: str
@@ -33,6 +49,8 @@ class CreateReplicaSet:
     annotations: Mapping[str, str]
     min_ready_seconds: int
     event: Event
+    metadata: Metadata = UNMARKED
+    affinity: Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +59,7 @@ class UpdateReplicaSet:
     Change a ReplicaSet in one write: its size (pods), annotations (`None` removes one), `minReadySeconds`.
 
     *replicas* and *min_ready_seconds* are nothing where they stay; *before* is the size the decision saw, and the write is
-    conditional on the resourceVersion it saw.
+    conditional on the resourceVersion it saw. *metadata* and *affinity* change the pod template, for pods to come.
     """
 
     name: str
@@ -49,6 +67,8 @@ class UpdateReplicaSet:
     replicas: int | None = None
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     min_ready_seconds: int | None = None
+    metadata: MetadataChange | None = None
+    affinity: Manifest | None = None
     event: Event | None = None
 
 
@@ -92,6 +112,16 @@ class RouteTraffic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelPod:
+    """Set labels and annotations of a pod that runs; one that is gone needs none."""
+
+    name: str
+    uid: str
+    change: MetadataChange
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvictPod:
     """Ask for a pod to go as far as its disruption budget allows; a refusal for now is no failure."""
 
@@ -100,7 +130,7 @@ class EvictPod:
     event: Event | None = None
 
 
-Action = CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService | RouteTraffic | EvictPod
+Action = CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService | RouteTraffic | LabelPod | EvictPod
 
 
 class Why(StrEnum):

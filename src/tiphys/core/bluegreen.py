@@ -28,11 +28,13 @@ from tiphys.core.bluegreen_gates import (
 from tiphys.core.bluegreen_situation import BlueGreen, find_blue_green, saturated
 from tiphys.core.bluegreen_sizes import size_all
 from tiphys.core.bluegreen_switch import Switch, point_active, point_preview
+from tiphys.core.metadata import Marks
 from tiphys.core.observed import Observed
 from tiphys.core.report import Facts, Report, report, timed_out
 from tiphys.core.resizing import growing_first, resize
 from tiphys.core.restart import restart_pods
-from tiphys.core.revisions import create_new, forget_old, hash_of, inside_window, note_revision
+from tiphys.core.revisions import forget_old, hash_of, inside_window, note_revision
+from tiphys.core.templates import change_templates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,9 @@ def decide_blue_green(seen: Observed, strategy: BlueGreenStrategy) -> Plan:
     preview = point_preview(now)
     end = _outcome(now)
     sizings = size_all(now, selected=end.switch.selected)
-    resizing = resize(seen, now.revisions, sizings, replicas=now.replicas)
+    marks = Marks.of(strategy.preview_metadata, strategy.active_metadata)
+    changes = change_templates(seen, now.revisions, replicas=now.replicas, marks=marks, apart=strategy.anti_affinity)
+    resizing = resize(seen, now.revisions, sizings, replicas=now.replicas, changes=changes)
     restart = restart_pods(
         seen,
         now.revisions,
@@ -66,18 +70,19 @@ def decide_blue_green(seen: Observed, strategy: BlueGreenStrategy) -> Plan:
         unavailable=values.blue_green_unavailable(strategy, now.replicas),
         started=now.started,
     )
-    create = None if now.revisions.new is not None else create_new(seen, now.revisions, now.replicas)
     draft = _draft(now, end, preview, restarted_at=restart.restarted_at)
-    told = _report(now, end, draft, created="" if create is None else create.name)
+    told = _report(now, end, draft, created="" if changes.create is None else changes.create.name)
     held = [sizing.because for sizing in sizings if sizing.because is not None]
     reasons = (end.passage.because, end.switch.because, restart.because, *end.because, *held)
     because = tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
     return Plan(
-        actions=(*_ordered(now, create, preview, end.switch.move, resizing), *restart.evictions),
+        actions=(*_ordered(now, changes.create, preview, end.switch.move, resizing), *restart.evictions, *changes.marking.pods),
         status=told.status,
         events=(*told.events, *_promotion_event(now, end)),
         because=because,
-        wake_at=_soonest(end.passage.wake_at, told.wake_at, restart.wake_at, *(reason.look_at for reason in held)),
+        wake_at=_soonest(
+            end.passage.wake_at, told.wake_at, restart.wake_at, changes.marking.look_at(seen.now), *(reason.look_at for reason in held)
+        ),
     )
 
 

@@ -12,19 +12,21 @@ from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.status import CanaryStatus, RolloutStatus
 from tiphys.core.actions import Action, Because, CreateReplicaSet, Event, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
 from tiphys.core.intent import Role, TrafficIntent
+from tiphys.core.metadata import Marks
 from tiphys.core.observed import Observed, Verification
 from tiphys.core.pairs import alternates, exchanged
 from tiphys.core.progress import Progress, progress
 from tiphys.core.report import Facts, Report, report, timed_out
 from tiphys.core.resizing import growing_first, resize
 from tiphys.core.restart import restart_pods
-from tiphys.core.revisions import create_new, forget_old, note_revision
+from tiphys.core.revisions import forget_old, note_revision
 from tiphys.core.routed_by import with_routers
 from tiphys.core.selectors import exchange_pods, point_services
 from tiphys.core.situation import Situation, situation
 from tiphys.core.sizes import size_all
 from tiphys.core.sizing import Sizing
 from tiphys.core.slots import Slots
+from tiphys.core.templates import change_templates
 from tiphys.core.verified import not_verified
 from tiphys.core.weights import grant_weight, look_behind
 from tiphys.core.wish import build_wish, recorded_weights
@@ -40,7 +42,9 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
     routing = _route(now)
     sizings = size_all(now, now.slots, granted=routing.granted)
     step = progress(now, now.slots, routing.wish)
-    resizing = resize(seen, now.revisions, sizings, replicas=now.replicas)
+    marks = Marks.of(canary.canary_metadata, canary.stable_metadata)
+    changes = change_templates(seen, now.revisions, replicas=now.replicas, marks=marks, apart=canary.anti_affinity)
+    resizing = resize(seen, now.revisions, sizings, replicas=now.replicas, changes=changes)
     restart = restart_pods(
         seen,
         now.revisions,
@@ -49,11 +53,10 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
         started=now.position.started,
     )
     draft = _draft(now, step, routing, restarted_at=restart.restarted_at)
-    create = None if now.revisions.new is not None else create_new(seen, now.revisions, now.replicas)
-    told = _report(now, step, draft, created="" if create is None else create.name)
+    told = _report(now, step, draft, created="" if changes.create is None else changes.create.name)
     unheard = _not_confirmed(now)
     return Plan(
-        actions=(*_ordered(now, create, routing, resizing), *restart.evictions),
+        actions=(*_ordered(now, changes.create, routing, resizing), *restart.evictions, *changes.marking.pods),
         status=told.status,
         events=(*now.position.events, *step.events, *told.events, *_promotion_event(now, step)),
         because=_reasons(routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings), unheard),
@@ -62,6 +65,7 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
                 step.wake_at,
                 told.wake_at,
                 restart.wake_at,
+                changes.marking.look_at(seen.now),
                 None if unheard is None else unheard.look_at,
                 _deadline(routing),
                 *(_deadline(sizing) for sizing in sizings),

@@ -9,15 +9,20 @@ from tiphys.core.actions import Event, UpdateReplicaSet
 from tiphys.core.observed import Observed
 from tiphys.core.revisions import Revisions, new_annotations
 from tiphys.core.sizing import Sizing
+from tiphys.core.templates import Changes
 
 
-def resize(seen: Observed, revisions: Revisions, sizings: Sequence[Sizing], *, replicas: int) -> list[UpdateReplicaSet]:
-    """Fold size, deadline, annotations and minReadySeconds of each ReplicaSet into at most one write; *replicas* is what the spec wants."""
+def resize(seen: Observed, revisions: Revisions, sizings: Sequence[Sizing], *, replicas: int, changes: Changes) -> list[UpdateReplicaSet]:
+    """
+    Fold size, deadline, annotations, minReadySeconds and *changes* of each ReplicaSet into at most one write.
+
+    *replicas* is what the spec wants.
+    """
     by_name = {sizing.name: sizing for sizing in sizings}
     writes: list[UpdateReplicaSet] = []
     for rs in revisions.all:
         sizing = by_name.get(rs.metadata.name, Sizing(name=rs.metadata.name, pods=rs.spec.replicas))
-        write = _write(seen, revisions, rs, sizing, replicas=replicas)
+        write = _write(seen, revisions, rs, sizing, replicas=replicas, changes=changes)
         if write is not None:
             writes.append(write)
     return writes
@@ -29,8 +34,13 @@ def growing_first(resizing: Sequence[UpdateReplicaSet]) -> tuple[list[UpdateRepl
     return growing, [action for action in resizing if action not in growing]
 
 
-def _write(seen: Observed, revisions: Revisions, rs: ReplicaSet, sizing: Sizing, *, replicas: int) -> UpdateReplicaSet | None:
-    annotations: dict[str, str | None] = {}
+def _write(
+    seen: Observed, revisions: Revisions, rs: ReplicaSet, sizing: Sizing, *, replicas: int, changes: Changes
+) -> UpdateReplicaSet | None:
+    marking = changes.marking
+    annotations: dict[str, str | None] = dict(marking.annotations.get(rs.metadata.name, {}))
+    metadata = marking.templates.get(rs.metadata.name)
+    affinity = changes.affinity if rs is revisions.new else None
     if rs is revisions.new:
         annotations.update(new_annotations(seen, revisions))
     resized = sizing.pods != rs.spec.replicas
@@ -43,7 +53,7 @@ def _write(seen: Observed, revisions: Revisions, rs: ReplicaSet, sizing: Sizing,
         annotations[names.SCALE_DOWN_DEADLINE] = None
     wanted_ready = seen.rollout.spec.min_ready_seconds
     ready_changed = rs is revisions.new and rs.spec.min_ready_seconds != wanted_ready
-    if not (annotations or resized or ready_changed):
+    if not (annotations or resized or ready_changed or metadata or affinity):
         return None
     return UpdateReplicaSet(
         name=rs.metadata.name,
@@ -51,6 +61,8 @@ def _write(seen: Observed, revisions: Revisions, rs: ReplicaSet, sizing: Sizing,
         replicas=sizing.pods if resized else None,
         annotations=annotations,
         min_ready_seconds=wanted_ready if ready_changed else None,
+        metadata=metadata,
+        affinity=affinity,
         event=_scaled_event(revisions, rs, sizing) if resized else None,
     )
 

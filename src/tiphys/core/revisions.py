@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tiphys.api import defaults, names, words
+from tiphys.api.meta import Manifest
+from tiphys.api.rollout import Metadata
 from tiphys.api.workloads import ReplicaSet
-from tiphys.core.actions import Action, CreateReplicaSet, DeleteReplicaSet, Event, UpdateRollout
+from tiphys.core.actions import UNMARKED, Action, CreateReplicaSet, DeleteReplicaSet, Event, UpdateRollout
 from tiphys.core.observed import Observed
 
 _NOT_COPIED = frozenset(
@@ -19,6 +21,9 @@ _NOT_COPIED = frozenset(
         names.ROUTED_BY,
         names.TEMPLATE_DIGEST,
         names.SCALE_DOWN_DEADLINE,
+        names.EPHEMERAL_METADATA,
+        names.HIDDEN_METADATA,
+        names.PODS_METADATA,
     }
 )
 """Annotations of a Rollout that its ReplicaSets do not get (lifecycle 3.6)."""
@@ -115,8 +120,20 @@ def _born(replica_set: ReplicaSet) -> datetime:
     return replica_set.metadata.creation_timestamp or _EARLIEST
 
 
-def create_new(seen: Observed, revisions: Revisions, replicas: int) -> CreateReplicaSet:
-    """Order the ReplicaSet of a template nobody has yet, with 0 pods (lifecycle 3.5)."""
+def create_new(
+    seen: Observed,
+    revisions: Revisions,
+    replicas: int,
+    *,
+    metadata: Metadata = UNMARKED,
+    recorded: Mapping[str, str] | None = None,
+    affinity: Manifest | None = None,
+) -> CreateReplicaSet:
+    """
+    Order the ReplicaSet of a template nobody has yet, with 0 pods (lifecycle 3.5).
+
+    *metadata* and *affinity* go into its template (3.9, 3.12), *recorded* tells of the former in its annotations.
+    """
     rollout = seen.rollout
     name = names.replica_set(rollout.metadata.name, revisions.pod_hash)
     return CreateReplicaSet(
@@ -127,7 +144,10 @@ def create_new(seen: Observed, revisions: Revisions, replicas: int) -> CreateRep
             names.REVISION: str(revisions.revision),
             names.DESIRED_REPLICAS: str(replicas),
             names.TEMPLATE_DIGEST: seen.identity.digest,
+            **(recorded or {}),
         },
+        metadata=metadata,
+        affinity=affinity,
         min_ready_seconds=rollout.spec.min_ready_seconds,
         event=Event(reason=words.Reason.NEW_REPLICA_SET_CREATED, message=words.created_event(name, revisions.revision)),
     )

@@ -26,20 +26,11 @@ def _blue_green(strategy: BlueGreenStrategy) -> list[tuple[str, bool]]:
     return [
         (f"{_BLUE_GREEN}.prePromotionAnalysis", analyses[0] is not None and bool(analyses[0].templates)),
         (f"{_BLUE_GREEN}.postPromotionAnalysis", analyses[1] is not None and bool(analyses[1].templates)),
-        (f"{_BLUE_GREEN}.antiAffinity", strategy.anti_affinity is not None),
-        (f"{_BLUE_GREEN}.previewMetadata", strategy.preview_metadata is not None),
-        (f"{_BLUE_GREEN}.activeMetadata", strategy.active_metadata is not None),
     ]
 
 
 def _canary(canary: CanaryStrategy) -> list[tuple[str, bool]]:
-    metadata = (canary.canary_metadata, canary.stable_metadata)
-    parts = [
-        (f"{_CANARY}.analysis", canary.analysis is not None and bool(canary.analysis.templates)),
-        (f"{_CANARY}.antiAffinity", canary.anti_affinity is not None),
-        (f"{_CANARY}.canaryMetadata", metadata[0] is not None),
-        (f"{_CANARY}.stableMetadata", metadata[1] is not None),
-    ]
+    parts = [(f"{_CANARY}.analysis", canary.analysis is not None and bool(canary.analysis.templates))]
     for index, step in enumerate(canary.steps):
         parts += [(f"{_CANARY}.steps[{index}].{key}", True) for key in _step(step)]
     return parts
