@@ -786,32 +786,42 @@ _MAPPING_V3 = (
 )
 
 
-def _for_mappings(wish: TrafficIntent) -> TrafficIntent:
-    """Leave of the mirrors one that copies everything: more no group of Mappings can say."""
-    mirrors = tuple(replace(mirror, any_of=(RequestMatch(),), percent=max(1, mirror.percent)) for mirror in wish.mirrors[:1])
-    return replace(wish, mirrors=mirrors)
+def _for_mappings(wish: TrafficIntent, *, prefix: str = "") -> TrafficIntent:
+    """Leave of the mirrors at most one that copies everything, and of paths those below *prefix*."""
+    mirrors = [
+        replace(mirror, any_of=tuple(_below(match, prefix) for match in mirror.any_of), percent=max(1, mirror.percent))
+        for mirror in wish.mirrors
+    ]
+    whole = [mirror for mirror in mirrors if RequestMatch() in mirror.any_of]
+    return replace(wish, mirrors=tuple(mirror for mirror in mirrors if mirror not in whole[1:]))
+
+
+def _below(match: RequestMatch, prefix: str) -> RequestMatch:
+    if match.path is None:
+        return match
+    sayable = bool(prefix) and match.path.kind is not MatchKind.REGEX
+    return replace(match, path=replace(match.path, value=f"{prefix}{match.path.value}") if sayable else None)
 
 
 def _ambassador_setups() -> dict[str, Setup]:
     """Give each way to use Ambassador."""
     api = replace(MAPPING, name="api")
     alone, together = router_for(ambassador_rollout()), router_for(ambassador_rollout("web", "api"))
-    shows = _ROUTES - {Feature.EXPERIMENTS}
     return {
         "ambassador": Setup(
             product="ambassador",
             router=alone,
             start={MAPPING: mapping(_MAPPING)},
-            shows=shows,
+            shows=_ROUTES,
             places=((MAPPING, ()), (MAPPING, ("metadata",)), (MAPPING, ("metadata", "labels"))),
             creates=frozenset(alone.reads()) - {MAPPING},
-            sayable=_for_mappings,
+            sayable=lambda wish: _for_mappings(wish, prefix="/web/"),
         ),
         "ambassador with two Mappings": Setup(
             product="ambassador",
             router=together,
             start={MAPPING: mapping(_MAPPING), api: mapping(_MAPPING_V3, ref=api, version="v3alpha1")},
-            shows=shows,
+            shows=_ROUTES,
             places=((api, ()), (api, ("metadata",))),
             creates=frozenset(together.reads()) - {MAPPING, api},
             sayable=_for_mappings,

@@ -2,28 +2,34 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
-from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES
+from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES, ROUTED_EXPERIMENTS
 from tiphys.api.rollout import CanaryStrategy, Rollout
-from tiphys.core.intent import Feature, HeaderRoute, MirrorRoute, Role, Routed, TrafficIntent
+from tiphys.core.intent import Backend, Feature, HeaderRoute, MirrorRoute, Role, Routed, TrafficIntent
 from tiphys.traffic import ambassador_copies as copies
-from tiphys.traffic.manifests import annotations, count, mapping, with_annotation
-from tiphys.traffic.named_members import services_by_role
+from tiphys.traffic.manifests import annotations, count, mapping, text, with_annotation
+from tiphys.traffic.named_members import container_ports, services_by_role, weighs_experiments
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.route_steps import Standing, read_back, standing_routes, written_down
 from tiphys.traffic.router import Ref, Rendered
 from tiphys.traffic.settings import Settings
+from tiphys.traffic.shares import wished_experiments
 from tiphys.traffic.together import combine
 
 GROUP: Final = "getambassador.io"
-SUPPORTS: Final = frozenset({Feature.WEIGHTS, Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX, Feature.MIRROR})
+SUPPORTS: Final = frozenset(
+    {Feature.WEIGHTS, Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX, Feature.MIRROR, Feature.EXPERIMENTS}
+)
 
 _FIELD: Final = "spec.strategy.canary.trafficRouting.ambassador.mappings"
+_KIND: Final = "Mapping"
 _LONGEST: Final = 253
+_CANARY: Final = "-canary"
+_SHADOW: Final = "-shadow"
 _WHOLE: Final = 100
 
 
@@ -37,6 +43,17 @@ class Asked:
     headers: tuple[HeaderRoute, ...]
     mirrors: tuple[MirrorRoute, ...]
     managed: tuple[str, ...]
+    experiments: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """What is special about one copy: its spec, and what it notes of header routes, mirror routes and an experiment."""
+
+    spec: Mapping[str, Any]
+    headers: str = ""
+    mirrors: str = ""
+    experiment: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +62,8 @@ class AmbassadorRouter:
     Base Mappings of the user's, each with copies of ours: one that carries the canary's weight, and those of managed routes.
 
     The bases are never written: what a copy does not take, its base gets. A copy exists while it is needed, and is made anew from its
-    base in every pass. *standing* are the routes that the steps will wish for; *malformed* is what is wrong with the Rollout's own fields.
+    base in every pass. *standing* are the routes that the steps will wish for; *ports* are the containers'
+    and *experiments* says that steps weigh some; *malformed* is what is wrong with the Rollout's own fields.
     """
 
     owner: Owner
@@ -55,6 +73,8 @@ class AmbassadorRouter:
     stable: str
     managed: tuple[str, ...] = ()
     standing: tuple[Standing, ...] = ()
+    ports: Mapping[str, int] = field(default_factory=dict)
+    experiments: bool = False
     malformed: tuple[SpecError, ...] = ()
 
     @property
@@ -64,11 +84,11 @@ class AmbassadorRouter:
 
     @property
     def supports(self) -> frozenset[Feature]:
-        """Say what Mappings can do; those of experiments could not be found again by name."""
+        """Say what Mappings can do; what they can do only in part is among the problems, step by step."""
         return SUPPORTS
 
     def reads(self) -> Sequence[Ref]:
-        """Name the bases, and every copy that may stand."""
+        """Name the bases, and every copy that may stand; those of experiments, whose names nobody knows, are found as ours."""
         return [ref for base in self.bases for ref in (self._ref(base), *self._copy_refs(base, self.managed))]
 
     def problems(self, found: Mapping[Ref, Manifest]) -> Sequence[SpecError]:
@@ -77,7 +97,7 @@ class AmbassadorRouter:
         for base in self.bases:
             problems += self._claims(base, found, self.managed)
             try:
-                self._wanted(base, found, self._asked(weight=1))
+                self._wanted(base, found, self._asked(weight=1, experiments={"experiment": 1} if self.experiments else {}))
             except SpecError as error:
                 problems.append(error)
                 continue
@@ -86,7 +106,8 @@ class AmbassadorRouter:
 
     def routed(self, found: Mapping[Ref, Manifest]) -> Routed | None:
         """Read what the Mappings say now, or nothing where that cannot be told."""
-        return combine([self._said(base, found) for base in self.bases])
+        left = [Routed(canary=0, stable=_WHOLE, uniform=False)] if self._left_over(found, self.managed) else []
+        return combine([*(self._said(base, found) for base in self.bases), *left])
 
     def render(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Rendered:
         """
@@ -106,13 +127,14 @@ class AmbassadorRouter:
             headers=wish.header_routes,
             mirrors=wish.mirrors,
             managed=wish.managed,
+            experiments=wished_experiments(wish),
         )
         apply: dict[Ref, Manifest] = {}
-        absent: set[Ref] = set()
+        absent = self._left_over(found, wish.managed)
         errors: list[SpecError] = []
         for base in self.bases:
             errors += self._claims(base, found, wish.managed)
-            ours = {ref for ref in self._copy_refs(base, wish.managed) if self._controls(found.get(ref))}
+            ours = {ref for ref in self._copy_refs(base, wish.managed, found) if self._controls(found.get(ref))}
             try:
                 wanted = self._wanted(base, found, asked)
             except SpecError as error:
@@ -129,14 +151,26 @@ class AmbassadorRouter:
     def _said(self, base: str, found: Mapping[Ref, Manifest]) -> Routed | None:
         """Read one base with its copies; what we would write for the answer must be what stands there, or the answer is not uniform."""
         try:
-            weight = self._weight(found.get(self._canary_ref(base)))
+            weight = self._weight(found.get(self._at(base, "", _CANARY)))
+            experiments = {
+                service: self._weight(found.get(self._at(base, "", _experiment(service))))
+                for service in self._experiments(found)
+                if self._at(base, "", _experiment(service)) in found
+            }
             headers, mirrors = self._routes(base, found)
-            asked = self._asked(weight=weight, headers=headers, mirrors=mirrors)
-            there = {ref: found[ref] for ref in (self._ref(base), *self._copy_refs(base, self.managed)) if ref in found}
+            asked = self._asked(weight=weight, headers=headers, mirrors=mirrors, experiments=experiments)
+            there = {ref: found[ref] for ref in (self._ref(base), *self._copy_refs(base, self.managed, found)) if ref in found}
             same = self._wanted(base, found, asked) == there and all(self._controls(found[ref]) for ref in there if ref.name != base)
         except SpecError:
             return None
-        return Routed(canary=weight, stable=_WHOLE - weight, header_routes=headers, mirrors=mirrors, uniform=same)
+        return Routed(
+            canary=weight,
+            stable=max(0, _WHOLE - weight - sum(experiments.values())),
+            experiments=tuple(Backend(role=Role.EXPERIMENT, service=name, weight=share) for name, share in sorted(experiments.items())),
+            header_routes=headers,
+            mirrors=mirrors,
+            uniform=same,
+        )
 
     def _weight(self, copy: Manifest | None) -> int:
         """Give the weight of the canary's Mapping; one without a weight shares with its base by halves."""
@@ -148,15 +182,32 @@ class AmbassadorRouter:
     def _routes(self, base: str, found: Mapping[Ref, Manifest]) -> tuple[tuple[HeaderRoute, ...], tuple[MirrorRoute, ...]]:
         headers: dict[str, HeaderRoute] = {}
         mirrors: dict[str, MirrorRoute] = {}
-        for name in self.managed:
-            for ref in self._route_refs(base, name):
-                kept = annotations(found[ref]) if ref in found else {}
-                headers |= {route.name: route for route in read_back(kept.get(HEADER_ROUTES), HeaderRoute) or () if route.name == name}
-                mirrors |= {route.name: route for route in read_back(kept.get(MIRROR_ROUTES), MirrorRoute) or () if route.name == name}
-        return tuple(headers.values()), tuple(mirrors.values())
+        for ref in self._copy_refs(base, self.managed):
+            kept = annotations(found[ref]) if ref in found else {}
+            headers |= {route.name: route for route in read_back(kept.get(HEADER_ROUTES), HeaderRoute) or ()}
+            mirrors |= {route.name: route for route in read_back(kept.get(MIRROR_ROUTES), MirrorRoute) or ()}
+        return (
+            tuple(headers[name] for name in self.managed if name in headers),
+            tuple(mirrors[name] for name in self.managed if name in mirrors),
+        )
 
-    def _asked(self, *, weight: int, headers: tuple[HeaderRoute, ...] = (), mirrors: tuple[MirrorRoute, ...] = ()) -> Asked:
-        return Asked(canary=self.canary, stable=self.stable, weight=weight, headers=headers, mirrors=mirrors, managed=self.managed)
+    def _asked(
+        self,
+        *,
+        weight: int,
+        headers: tuple[HeaderRoute, ...] = (),
+        mirrors: tuple[MirrorRoute, ...] = (),
+        experiments: Mapping[str, int] | None = None,
+    ) -> Asked:
+        return Asked(
+            canary=self.canary,
+            stable=self.stable,
+            weight=weight,
+            headers=headers,
+            mirrors=mirrors,
+            managed=self.managed,
+            experiments=experiments or {},
+        )
 
     # Writing
 
@@ -167,39 +218,54 @@ class AmbassadorRouter:
         if manifest is None:
             raise SpecError(field=_FIELD, found=base, wanted=f"must name an existing Mapping ({ref})")
         with _about(base, ref):
-            spec = mapping(manifest.get("spec"), "spec")
-            turned = copies.redirected(spec, stable=asked.stable, canary=asked.canary, namespace=self.namespace)
-            made = self._copies(base, turned, asked)
-        written = {copy: self._copy(copy, manifest, found, *content) for copy, content in made.items()}
-        return {ref: manifest, **written}
+            made = self._copies(base, mapping(manifest.get("spec"), "spec"), asked)
+        return {ref: manifest, **{copy: self._copy(copy, manifest, found, content) for copy, content in made.items()}}
 
-    def _copies(self, base: str, turned: Mapping[str, Any], asked: Asked) -> dict[Ref, tuple[Mapping[str, Any], str, str]]:
-        """Give the spec of each copy, and the routes that it notes: header routes, mirror routes."""
+    def _copies(self, base: str, spec: Mapping[str, Any], asked: Asked) -> dict[Ref, Content]:
+        """Give what is special about each copy of the base with *spec*."""
         copies.check(asked.headers, asked.mirrors)
-        made: dict[Ref, tuple[Mapping[str, Any], str, str]] = {}
-        if asked.weight:
-            made[self._canary_ref(base)] = (copies.weighted(turned, asked.weight), "", "")
-        order = list(dict.fromkeys((*asked.managed, *(route.name for route in asked.headers))))
+        turned = copies.redirected(spec, stable=asked.stable, canary=asked.canary, namespace=self.namespace)
+        made = self._shares(base, "", turned, asked)
+        names = (*asked.managed, *(route.name for route in asked.headers), *(route.name for route in asked.mirrors))
+        order = list(dict.fromkeys(names))
         for route in asked.headers:
             above = len(order) - order.index(route.name)
-            for ref, match in zip(self._header_refs(base, route.name), route.any_of, strict=False):
-                made[ref] = (copies.by_header(turned, match, above), written_down((route,)), "")
+            for place, match in zip(_places(route.name), route.any_of, strict=False):
+                made[self._at(base, place)] = Content(spec=copies.by_header(turned, match, above), headers=written_down((route,)))
         for mirror in asked.mirrors:
-            made[self._mirror_ref(base, mirror.name)] = (copies.mirrored(turned, mirror), "", written_down((mirror,)))
+            note = written_down((mirror,))
+            if copies.is_of_everything(mirror):
+                made[self._at(base, f"-{mirror.name}", _SHADOW)] = Content(spec=copies.mirrored(turned, mirror), mirrors=note)
+                continue
+            above = len(order) - order.index(mirror.name)
+            for place, condition in zip(_places(mirror.name), mirror.any_of, strict=False):
+                # A group of its own, with the weights of the base's and a shadow.
+                narrow = copies.narrowed(turned, condition, above)
+                made[self._at(base, place)] = Content(spec={**narrow, "service": spec["service"]}, mirrors=note)
+                made |= {ref: replace(share, mirrors=note) for ref, share in self._shares(base, place, narrow, asked).items()}
+                made[self._at(base, place, _SHADOW)] = Content(spec=copies.mirrored(narrow, mirror), mirrors=note)
         return made
 
-    def _copy(
-        self, ref: Ref, base: Manifest, found: Mapping[Ref, Manifest], spec: Mapping[str, Any], headers: str, mirrors: str
-    ) -> Manifest:
+    def _shares(self, base: str, place: str, turned: Mapping[str, Any], asked: Asked) -> dict[Ref, Content]:
+        """Give the copies that take their shares of what is answered at *place*; *turned* leads to the canary."""
+        shares = {self._at(base, place, _CANARY): Content(spec=copies.weighted(turned, asked.weight))} if asked.weight else {}
+        for service, weight in asked.experiments.items():
+            led = copies.to_experiment(turned, service, self.ports)
+            shares[self._at(base, place, _experiment(service))] = Content(spec=copies.weighted(led, weight), experiment=service)
+        return shares
+
+    def _copy(self, ref: Ref, base: Manifest, found: Mapping[Ref, Manifest], content: Content) -> Manifest:
         manifest = found.get(ref) or {"apiVersion": base.get("apiVersion"), "kind": ref.kind, "metadata": self.owner.metadata(ref)}
-        manifest = with_annotation(with_annotation(manifest, HEADER_ROUTES, headers), MIRROR_ROUTES, mirrors)
-        return {**manifest, "spec": spec}
+        for key, note in ((HEADER_ROUTES, content.headers), (MIRROR_ROUTES, content.mirrors), (ROUTED_EXPERIMENTS, content.experiment)):
+            manifest = with_annotation(manifest, key, note)
+        return {**manifest, "spec": content.spec}
 
     def _named(self, base: str, asked: Asked) -> set[Ref]:
         """Name the copies that *asked* needs, whatever they look like."""
-        headers = {ref for route in asked.headers for ref in self._header_refs(base, route.name)[: len(route.any_of)]}
-        mirrors = {self._mirror_ref(base, route.name) for route in asked.mirrors}
-        return headers | mirrors | ({self._canary_ref(base)} if asked.weight else set())
+        routes: list[HeaderRoute | MirrorRoute] = [*asked.headers, *asked.mirrors]
+        entries = [place for route in routes for place in _places(route.name)[: len(route.any_of)]]
+        ends = ["", _SHADOW, *map(_experiment, asked.experiments), *([_CANARY] if asked.weight else [])]
+        return {self._at(base, place, end) for place in ("", *entries, *(f"-{route.name}" for route in asked.mirrors)) for end in ends}
 
     def _unsayable(self, base: str, found: Mapping[Ref, Manifest]) -> Iterator[SpecError]:
         """Name the steps whose routes, with those that stand there already, the copies cannot say."""
@@ -226,23 +292,39 @@ class AmbassadorRouter:
 
     # Names
 
-    def _copy_refs(self, base: str, managed: Sequence[str]) -> list[Ref]:
-        return [self._canary_ref(base), *(ref for name in dict.fromkeys(managed) for ref in self._route_refs(base, name))]
+    def _copy_refs(self, base: str, managed: Sequence[str], found: Mapping[Ref, Manifest] | None = None) -> list[Ref]:
+        """Name the copies that may stand beside *base*; with *found*, those of experiments that do stand as well."""
+        names = tuple(dict.fromkeys(managed))
+        places = ["", *(place for name in names for place in _places(name))]
+        refs = [self._at(base, "", _CANARY)]
+        refs += [self._at(base, place, end) for place in places[1:] for end in ("", _CANARY, _SHADOW)]
+        refs += [self._at(base, f"-{name}", _SHADOW) for name in names]
+        services = [] if found is None else self._experiments(found)
+        standing = {self._at(base, place, _experiment(service)) for place in places for service in services}
+        return refs + sorted(standing & (found or {}).keys())
 
-    def _route_refs(self, base: str, name: str) -> list[Ref]:
-        return [*self._header_refs(base, name), self._mirror_ref(base, name)]
+    def _left_over(self, found: Mapping[Ref, Manifest], managed: Sequence[str]) -> set[Ref]:
+        """Name the Mappings of ours that an earlier spec asked for: other bases, other managed routes."""
+        known = {ref for base in self.bases for ref in self._copy_refs(base, managed, found)}
+        return {ref for ref, manifest in found.items() if ref.kind == _KIND and ref not in known and self._controls(manifest)}
 
-    def _canary_ref(self, base: str) -> Ref:
-        return self._ref(_suffixed(base, "-canary"))
+    def _experiments(self, found: Mapping[Ref, Manifest]) -> list[str]:
+        """Name the Services of experiments to which Mappings of ours lead."""
+        named: set[str] = set()
+        for ref, manifest in found.items():
+            try:
+                if ref.kind == _KIND and self.owner.controls(manifest):
+                    named.add(text(annotations(manifest).get(ROUTED_EXPERIMENTS), "metadata.annotations"))
+            except SpecError:
+                continue
+        return sorted(named - {""})
 
-    def _header_refs(self, base: str, name: str) -> list[Ref]:
-        return [self._ref(_suffixed(base, f"-{name}-{index}")) for index in range(copies.MOST_ALTERNATIVES)]
-
-    def _mirror_ref(self, base: str, name: str) -> Ref:
-        return self._ref(_suffixed(base, f"-{name}-shadow"))
+    def _at(self, base: str, place: str, end: str = "") -> Ref:
+        """Give the copy of *base* for *place*, the entry of a managed route or nothing; *end* says what it is there."""
+        return self._ref(_suffixed(base, f"{place}{end}"))
 
     def _ref(self, name: str) -> Ref:
-        return Ref(group=GROUP, kind="Mapping", namespace=self.namespace, name=name)
+        return Ref(group=GROUP, kind=_KIND, namespace=self.namespace, name=name)
 
 
 def ambassador_router(rollout: Rollout, settings: Settings) -> AmbassadorRouter:  # noqa: ARG001  every product's factory takes them
@@ -259,6 +341,8 @@ def ambassador_router(rollout: Rollout, settings: Settings) -> AmbassadorRouter:
         stable=canary.stable_service,
         managed=tuple(dict.fromkeys(route.name for route in routing.managed_routes)),
         standing=tuple(standing_routes(canary)),
+        ports=container_ports(rollout),
+        experiments=weighs_experiments(canary),
     )
     return replace(given, malformed=tuple(_malformed(given, routing.ambassador.mappings)))
 
@@ -275,6 +359,15 @@ def _malformed(router: AmbassadorRouter, mappings: Sequence[str]) -> Iterator[Sp
     twice = next((name for name in names if names.count(name) > 1), "")
     if twice:
         yield SpecError(field=_FIELD, found=twice, wanted="is the name of two Mappings, listed here or made by Tiphys: rename one")
+
+
+def _places(name: str) -> list[str]:
+    """Give where the entries of the managed route *name* stand."""
+    return [f"-{name}-{index}" for index in range(copies.MOST_ALTERNATIVES)]
+
+
+def _experiment(service: str) -> str:
+    return f"-{service}-experiment"
 
 
 def _suffixed(base: str, suffix: str) -> str:

@@ -82,6 +82,16 @@ def test_mirrors_copy_their_percentage_and_leave_the_weights_alone() -> None:
     assert copies(apisix, "parcel.example", "/parcel/api/x", x_copy="1", method="POST") == {}
 
 
+def test_a_shadow_of_some_requests_has_a_group_of_its_own_with_the_weights_of_all() -> None:
+    config = written("ambassador", "mirror-of-some")
+
+    def asked(path: str, tier: str) -> tuple[dict[str, float], dict[str, float]]:
+        return shares(config, "ambassador", path, x_tier=tier), copies(config, "ambassador", path, x_tier=tier)
+
+    assert asked("/parcel/api/x", "go.1") == (SPLIT, {"parcel-canary": 25})
+    assert asked("/parcel/api/x", "goo1") == asked("/parcel/x", "go.1") == (SPLIT, {})
+
+
 @pytest.mark.parametrize("product", [name for name in ENVOYS if name != "istio" and (GOLDEN / name).is_dir()])
 def test_nothing_that_a_router_writes_is_refused_as_malformed(product: str) -> None:
     for case in sorted((GOLDEN / product).glob("*.out.yaml")):

@@ -98,7 +98,30 @@ def test_names_of_copies_that_clash_are_told() -> None:
     ("spec", "steps", "at", "wanted"),
     [
         (BASE, [header_step(*map(str, range(MOST_ALTERNATIVES + 1)))], "steps[0].setHeaderRoute", "must have at most 8 entries"),
-        (BASE, [mirror_step(match=[{"method": {"exact": "GET"}}])], "steps[0].setMirrorRoute", "must be one empty entry"),
+        (
+            BASE,
+            [mirror_step(match=[{"path": {"exact": "/api/"}}])],
+            "steps[0].setMirrorRoute",
+            'Mapping default/web: spec.prefix: Invalid value: "/web/": must be the beginning of the path /api/, or no request is both',
+        ),
+        (
+            BASE,
+            [mirror_step(match=[{"path": {"regex": "/web/.*"}}])],
+            "steps[0].setMirrorRoute",
+            'Mapping default/web: spec.prefix: Invalid value: "/web/": must be / and not be rewritten beside a regex on the path',
+        ),
+        (
+            "{service: web-stable, prefix: '/v[12]/', prefix_regex: true}",
+            [mirror_step(match=[{"path": {"prefix": "/v1/"}}])],
+            "steps[0].setMirrorRoute",
+            "must be a plain prefix beside a route on the path",
+        ),
+        (
+            "{service: web-stable, method: GET}",
+            [mirror_step(match=[{"method": {"exact": "GET"}}])],
+            "steps[0].setMirrorRoute",
+            'Mapping default/web: spec.method: Invalid value: "GET": must not be there beside a route on the method',
+        ),
         (BASE, [mirror_step(percentage=0)], "steps[0].setMirrorRoute", "must be 1 to 100"),
         (BASE, [mirror_step(), mirror_step(MANAGED[2])], "steps[1].setMirrorRoute", "must not stand together"),
         (
@@ -226,6 +249,54 @@ def test_the_way_back_does_not_wait_for_a_base_that_is_gone() -> None:
     assert on.absent == {FIRST_HEADER}
     assert on.apply == {}
     assert "must name an existing Mapping" in str(back.errors)
+
+
+@pytest.mark.parametrize(
+    ("base", "path", "said"),
+    [
+        ("prefix: /web/", {"prefix": "/web/api"}, {"prefix": "/web/api", "rewrite": "/api"}),
+        ("prefix: /web/", {"exact": "/web/a"}, {"prefix": "/web/a", "prefix_exact": True, "rewrite": "/a"}),
+        ("prefix: /web/, rewrite: /v1/", {"prefix": "/web/api"}, {"prefix": "/web/api", "rewrite": "/v1/api"}),
+        ("prefix: /web/, rewrite: ''", {"prefix": "/web/api"}, {"prefix": "/web/api", "rewrite": ""}),
+        ("prefix: /web/", {"prefix": "/"}, {"prefix": "/web/"}),
+        ("prefix: /", {"regex": "/a.*"}, {"prefix": "/a.*", "prefix_regex": True}),
+        (
+            "prefix: /web/, regex_rewrite: {pattern: a, substitution: b}",
+            {"prefix": "/web/a"},
+            {"prefix": "/web/a", "regex_rewrite": {"pattern": "a", "substitution": "b"}},
+        ),
+    ],
+)
+def test_the_service_sees_the_same_path_whatever_a_mirror_route_compares(base: str, path: Manifest, said: Manifest) -> None:
+    (kind, value) = next(iter(path.items()))
+    mirror = MirrorRoute(name=MANAGED[0], any_of=(RequestMatch(path=TextMatch(kind=MatchKind(kind), value=value)),))
+
+    rendered = router_for(ambassador_rollout()).render(
+        wish(20, mirrors=(mirror,)), {MAPPING: mapping(f"{{service: 'web-stable:80', {base}}}")}
+    )
+
+    made = {ref.name: manifest["spec"] for ref, manifest in rendered.apply.items()}
+    for end, beside in (
+        ("", {"service": "web-stable:80"}),
+        ("-canary", {"service": "web-canary:80", "weight": 20}),
+        ("-shadow", {"service": "web-canary:80", "shadow": True, "weight": 100}),
+    ):
+        assert made[f"web-{MANAGED[0]}-0{end}"] == {**said, **beside, "precedence": 3}
+
+
+def test_mappings_of_an_earlier_spec_are_seen_and_go() -> None:
+    router = router_for(ambassador_rollout())
+    found = {MAPPING: mapping(BASE)}
+    found |= router.render(wish(20), found).apply
+    left = replace(MAPPING, name="other-canary")
+    copy = found[replace(MAPPING, name="web-canary")]
+    found[left] = {**copy, "metadata": {**copy["metadata"], "name": left.name}}
+
+    said, rendered = router.routed(found), router.render(wish(20), found)
+
+    assert said is not None
+    assert not said.uniform
+    assert rendered.absent == {left}
 
 
 def test_a_long_name_is_cut_as_the_reference_cuts_it() -> None:
