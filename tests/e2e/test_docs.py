@@ -41,7 +41,7 @@ class Reader:
     def __init__(self, page: str, home: Path, kubeconfig: Path, mesh: str = "") -> None:
         self.clone = home / "clone"
         self.clone.mkdir()
-        for name in ("deploy", "examples", "Makefile", "pyproject.toml", "requirements.lock"):
+        for name in ("deploy", "examples", "tests", "Makefile", "pyproject.toml", "requirements.lock"):
             (self.clone / name).symlink_to(REPOSITORY / name)
         self.terminal = Terminal(home=home, kubeconfig=kubeconfig, folder=self.clone, variables={"MESH": mesh})
         self._left = commands(REPOSITORY / page)
@@ -311,6 +311,7 @@ def test_commands_in_running_text_exist_with_their_options(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))
 def test_links_lead_somewhere(page: Path) -> None:
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
 
     assert [link for link in links if not (page.parent / link).exists()] == []
