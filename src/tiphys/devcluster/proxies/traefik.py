@@ -21,6 +21,13 @@ _COUNTER = re.compile(r"^(?P<name>traefik_\w+_total)(?:\{(?P<labels>[^}]*)\})? (
 _WEB = 'entrypoint="web"'
 _FAILED = re.compile(r'code="5\d\d"')
 
+_NO_CERTIFICATE: Json = {"tls": {"stores": {"default": {"defaultCertificate": {"certFile": "none", "keyFile": "none"}}}}}
+"""
+Names a certificate that does not exist, because nothing here speaks TLS.
+
+Without any Traefik makes itself a new RSA key at every change of its configuration, which takes longer than all the rest.
+"""
+
 __all__ = ["PORT", "Traefik", "program"]
 
 
@@ -62,7 +69,9 @@ class Traefik:
         Raises: ChildError when the program is missing or ends at once.
         """
         self._folder = tempfile.TemporaryDirectory(prefix="tiphys-traefik-")
-        argv = [self._binary or program(), *self._arguments()]
+        settings = Path(self._folder.name) / "settings.yaml"
+        settings.write_text(json.dumps(_NO_CERTIFICATE))
+        argv = [self._binary or program(), *self._arguments(), f"--providers.file.filename={settings}", "--providers.file.watch=false"]
         # With KUBECONFIG set, Traefik would talk to that cluster and not to ours.
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("KUBE", "TRAEFIK_"))}
         self._child = Child("traefik", argv, log=Path(self._folder.name) / "traefik.log", environment=environment)
