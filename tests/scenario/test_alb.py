@@ -2,19 +2,17 @@
 
 import json
 
+from alb_cloud import ALB, INGRESS, PING_PONG, PREFIX, ROUTING, SERVICES, action, ingress
 from inprocess import InProcessController, rollout_manifest, service_manifest
 from routers_alb import alb_action
 from scenarios import CANARY_SERVICE, ROLLOUT, STABLE_SERVICE, subsequence, template, weight
 from tiphys.api import names
 from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
-from tiphys.controller.cluster import Kind
 from tiphys.core.decide import decide
 from tiphys.core.invariants import violated
 from tiphys.devcluster.virtual import VirtualCluster
 
-INGRESS: Kind = ("networking.k8s.io", "Ingress")
-PREFIX = "alb.ingress.kubernetes.io"
 PAUSE: Manifest = {"pause": {"duration": "10s"}}
 BETA: Manifest = {
     "name": "beta",
@@ -24,26 +22,6 @@ BETA: Manifest = {
     ],
 }
 STEPS = (weight(20), PAUSE, {"setHeaderRoute": BETA}, PAUSE, weight(50), PAUSE, weight(100), PAUSE)
-ALB: Manifest = {"ingress": "shop", "servicePort": 80, "rootService": "web-root"}
-ROUTING: Manifest = {"alb": ALB, "managedRoutes": [{"name": "beta"}]}
-SERVICES = {"canaryService": CANARY_SERVICE, "stableService": STABLE_SERVICE}
-PING_PONG = {"pingPong": {"pingService": CANARY_SERVICE, "pongService": STABLE_SERVICE}}
-
-
-def ingress(name: str = "shop") -> Manifest:
-    root = {"service": {"name": "web-root", "port": {"name": "use-annotation"}}}
-    pages = {"service": {"name": "pages", "port": {"number": 80}}}
-    rules = [
-        {"host": f"{host}.example", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
-        for host, backend in (("web", root), ("pages", pages))
-    ]
-    metadata = {"name": name, "namespace": "default", "annotations": {f"{PREFIX}/scheme": "internal"}}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "Ingress",
-        "metadata": metadata,
-        "spec": {"ingressClassName": "alb", "rules": rules},
-    }
 
 
 def at_rest(*steps: Manifest, routing: Manifest | None = None, **services: object) -> InProcessController:
@@ -64,13 +42,6 @@ def annotations(controller: InProcessController, name: str = "shop") -> dict[str
     """Give the annotations of an Ingress that are not the user's."""
     found = controller.manifest(INGRESS, name)["metadata"].get("annotations", {})
     return {key: text for key, text in found.items() if key != f"{PREFIX}/scheme"}
-
-
-def action(controller: InProcessController, name: str = "web-root") -> dict[str, int]:
-    """Give the weights of an action by Service; none where it is not there."""
-    text = annotations(controller).get(f"{PREFIX}/actions.{name}")
-    groups = json.loads(text)["ForwardConfig"]["TargetGroups"] if text else []
-    return {group["ServiceName"]: group["Weight"] for group in groups}
 
 
 def paths(controller: InProcessController) -> list[list[str]]:

@@ -1,5 +1,6 @@
 """What are the reasons, phases and messages that users and other programs read? (Lifecycle reference 2 and 10.)"""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
@@ -67,6 +68,7 @@ class Reason(StrEnum):
     TRAFFIC_WEIGHT_UPDATED = "TrafficWeightUpdated"
     TRAFFIC_ROUTING_ERROR = "TrafficRoutingError"
     WEIGHT_VERIFY_ERROR = "WeightVerifyError"
+    PATCHING_ALB_INGRESS = "PatchingALBIngress"
     LOAD_BALANCER_NOT_FOUND = "LoadBalancerNotFound"
     TARGET_GROUP_VERIFIED = "TargetGroupVerified"
     TARGET_GROUP_UNVERIFIED = "TargetGroupUnverified"
@@ -126,6 +128,12 @@ def timed_out(kind: str, name: str, *, unverified: str = "") -> str:
     """Say that the progress deadline passed, and what a verifier said last that has not confirmed the traffic."""
     said = f'{kind} "{name}" has timed out progressing.'
     return f"{said} The traffic is not verified: {unverified}" if unverified else said
+
+
+def patching_ingresses(names: Iterable[str], weight: int) -> str:
+    """Say that Ingresses are given the canary's weight."""
+    listed = ", ".join(f"`{name}`" for name in names)
+    return f"Updating Ingress {listed} to desiredWeight '{weight}'"
 
 
 def not_verifiable(errors: str) -> str:

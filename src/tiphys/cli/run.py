@@ -107,6 +107,20 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     show_default=True,
     help="Version of App Mesh's objects.",
 )
+@click.option(
+    "--aws-verify-target-group",
+    "--alb-verify-weight",
+    "verify_target_groups",
+    is_flag=True,
+    help="Ask AWS whether its load balancers do what Ingresses say, before anything moves on.",
+)
+@click.option(
+    "--alb-tag-key-resource-id",
+    "alb_tag",
+    default="ingress.k8s.aws/resource",
+    show_default=True,
+    help="Tag that says which Service a target group of AWS is for.",
+)
 def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each option above
     """
     Run the controller until it is stopped.
@@ -151,6 +165,8 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
                 traefik_syntax=options["traefik_syntax"],
                 smi_version=options["smi_version"],
                 app_mesh_version=options["app_mesh_version"],
+                verify_target_groups=options["verify_target_groups"],
+                alb_tag=options["alb_tag"],
             ),
         )
     )

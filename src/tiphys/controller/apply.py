@@ -175,6 +175,8 @@ class _Pass:
             except KubeError as error:
                 errors.append(error)
                 continue
+            if changed and wanted.event is not None:
+                self._tell(wanted.event)
             if changed:
                 for warning in wanted.warnings:
                     self._tell(Event(reason=Reason.FOREIGN_ROUTE_REMOVED, message=warning, type=EventType.WARNING))

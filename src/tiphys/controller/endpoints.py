@@ -61,6 +61,13 @@ class EndpointCounts:
         return made
 
 
+def ready_addresses(slices: Iterable[EndpointSlice]) -> frozenset[str]:
+    """Give the addresses that take traffic."""
+    return frozenset(
+        address for found in slices for endpoint in found.endpoints if _takes_traffic(endpoint) for address in endpoint.addresses
+    )
+
+
 def pod_base(replica_set: str) -> str:
     """Give the beginning that the names of a ReplicaSet's pods have in common."""
     return f"{replica_set}-"[:_LONGEST_BASE]

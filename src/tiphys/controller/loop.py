@@ -90,6 +90,7 @@ class Passes:
         self._eye = Eye(caches, clock, naming, Verifier(inquiries))
         inquiries.inform(self.changed)
         self._unverified: dict[Key, str] = {}
+        self._judged: dict[Key, tuple[str, str]] = {}
         self._unasked: set[Key] = set()
         self._conflicts: dict[Key, int] = {}
         self._said: dict[Key, str] = {}
@@ -118,6 +119,7 @@ class Passes:
         self._conflicts.pop(key, None)
         self._said.pop(key, None)
         self._unverified.pop(key, None)
+        self._judged.pop(key, None)
         self._unasked.discard(key)
         self._traced = {each for each in self._traced if each[0] != key}
 
@@ -229,6 +231,10 @@ class Passes:
             message = words.not_verifiable("; ".join(dict.fromkeys(sight.errors)))
             self._tell(rollout, Event(reason=Reason.WEIGHT_VERIFY_ERROR, message=message, type=EventType.WARNING))
         router = sight.seen.router
+        if router is not None and router.reason and self._judged.get(key) != (router.reason, router.detail):
+            self._judged[key] = (router.reason, router.detail)
+            kind = EventType.NORMAL if router.verified is Verification.YES else EventType.WARNING
+            self._tell(rollout, Event(reason=Reason(router.reason), message=router.detail, type=kind))
         said = "" if router is None or router.verified is not Verification.NOT_YET else router.detail
         if said != self._unverified.get(key, ""):
             self._unverified[key] = said

@@ -11,14 +11,14 @@ from tiphys.api.rollout import Rollout
 from tiphys.api.validation import reference_problems, spec_problems, template_labels
 from tiphys.api.workloads import Pod, ReplicaSet, Service
 from tiphys.controller.cluster import Caches, key_of
-from tiphys.controller.endpoints import EndpointCounts
+from tiphys.controller.endpoints import EndpointCounts, ready_addresses
 from tiphys.controller.found import found_by
 from tiphys.controller.named import Named, Naming
 from tiphys.controller.verify import Verifier
 from tiphys.core.observed import Identity, Observed, RouterPicture
 from tiphys.kube.clock import Clock
 from tiphys.kube.store import identity
-from tiphys.traffic.router import Ref
+from tiphys.traffic.router import Placing, Ref
 from tiphys.traffic.table import unsupported
 from tiphys.traffic.together import combine, reported_by_all
 
@@ -116,7 +116,7 @@ class Eye:
             problems=_each_once((*wrong, *template_problems, *references, *router_problems)),
             pods=None if pods is None else _owned_pods(pods, replica_sets),
         )
-        verified = self._verifier.look(seen, named.routers, found)
+        verified = self._verifier.look(seen, named.routers, found, self._serving(rollout, named))
         return Sight(seen=replace(seen, router=verified.picture), named=named, found=found, errors=verified.errors)
 
     def forget(self, rollout: Rollout) -> None:
@@ -141,6 +141,13 @@ class Eye:
             if counts is not None:
                 counted[name] = counts
         return counted
+
+    def _serving(self, rollout: Rollout, named: Named) -> Mapping[str, frozenset[str]]:
+        """Give the ready addresses of each Service, where a router's product can say whether it knows them."""
+        if not any(isinstance(router, Placing) for router in named.routers):
+            return {}
+        listed = {name: self._caches.slices(rollout.metadata.namespace, name) for name in named.services}
+        return {name: ready_addresses(slices) for name, slices in listed.items() if slices is not None}
 
     def _spec(self, rollout: Rollout, memory: _Memory) -> tuple[tuple[SpecError, ...], str]:
         """Give what is wrong with the spec, and the hash of its steps; both change with the generation only."""

@@ -11,8 +11,11 @@ from tiphys.controller.inquiries import Heard, Inquiries
 from tiphys.core.observed import Observed, RouterPicture, Verification
 from tiphys.core.verified import confirmed_before, nothing_waits
 from tiphys.kube.store import Key, identity
-from tiphys.traffic.router import Asking, Confirmation, Question, Ref, Router
+from tiphys.traffic.router import Asking, Confirmation, Placing, Question, Ref, Router
 from tiphys.traffic.together import combine_verified
+
+Serving = Mapping[str, frozenset[str]]
+"""The ready addresses of each Service that a Rollout names."""
 
 CALM: Final = 30.0
 """How many intervals lie between two questions where nothing waits for the answer."""
@@ -49,39 +52,39 @@ class Verifier:
         self._inquiries = inquiries
         self._states: dict[Key, _State] = {}
 
-    def look(self, seen: Observed, routers: tuple[Router, ...], found: Mapping[Ref, Manifest]) -> Verified:
-        """Complete the picture of the routers in *seen*, and have asked what has to be asked."""
+    def look(self, seen: Observed, routers: tuple[Router, ...], found: Mapping[Ref, Manifest], serving: Serving) -> Verified:
+        """Complete the picture of the routers in *seen*, and have asked what has to be asked; *serving* as for `Placing`."""
         key, picture = key_of(seen.rollout), seen.router
         asking = [router for router in routers if isinstance(router, Asking)]
         if picture is None or not asking:
             self.forget(key)
-            return Verified(picture=picture)
+            return Verified(picture=None if picture is None else replace(picture, balancers=()))
         if seen.problems:
             self._inquiries.rest(key)  # nothing moves forward, so nothing waits
             return Verified(picture=picture)
-        state = self._state(key, seen, routers, found)
+        state = self._state(key, seen, routers, found, serving)
         if state.said is None and nothing_waits(seen) and confirmed_before(seen):
-            state = replace(state, said=Confirmation(verified=Verification.YES, detail="confirmed before"))
+            state = replace(state, said=Confirmation(verified=Verification.YES, detail="confirmed before", balancers=None))
         if state.said is not None:
             self._states[key] = state
             self._inquiries.rest(key)
             return Verified(picture=_with(picture, state.said, state.heard_at))
-        return self._ask(seen, state, asking, found)
+        return self._ask(seen, state, asking, found, serving)
 
     def forget(self, key: Key) -> None:
         """Drop what is known of a Rollout that is gone or asks nobody."""
         if self._states.pop(key, None) is not None:
             self._inquiries.rest(key)
 
-    def _state(self, key: Key, seen: Observed, routers: tuple[Router, ...], found: Mapping[Ref, Manifest]) -> _State:
+    def _state(self, key: Key, seen: Observed, routers: tuple[Router, ...], found: Mapping[Ref, Manifest], serving: Serving) -> _State:
         services = tuple((name, service.metadata.resource_version) for name, service in seen.services.items())
-        objects = (tuple((ref, identity(manifest).version) for ref, manifest in found.items()), services)
+        objects = (tuple((ref, identity(manifest).version) for ref, manifest in found.items()), services, tuple(serving.items()))
         known = self._states.get(key)
         if known is None or known.objects != objects or known.routers != routers:
             known = self._states[key] = _State(objects, routers, self._inquiries.moment())
         return known
 
-    def _ask(self, seen: Observed, state: _State, asking: Sequence[Asking], found: Mapping[Ref, Manifest]) -> Verified:
+    def _ask(self, seen: Observed, state: _State, asking: Sequence[Asking], found: Mapping[Ref, Manifest], serving: Serving) -> Verified:
         key = key_of(seen.rollout)
         confirmations: list[Confirmation] = []
         open_questions: list[Question] = []
@@ -90,7 +93,7 @@ class Verifier:
         for router in asking:
             questions = router.questions(found)
             heard = self._inquiries.heard(questions, state.since)
-            confirmation = _missing(heard) if heard.missing else router.confirmed(found, heard.answers)
+            confirmation = _missing(heard, questions) if heard.missing else _judged(router, found, heard.answers, serving)
             confirmations.append(confirmation)
             errors += heard.errors
             if heard.at is not None:
@@ -107,12 +110,19 @@ class Verifier:
         return Verified(picture=replace(_with(seen.router, told, heard_at), ask_at=ask_at), errors=tuple(errors))
 
 
-def _missing(heard: Heard) -> Confirmation:
-    return Confirmation(verified=Verification.NOT_YET, detail="; ".join(dict.fromkeys(heard.missing)))
+def _missing(heard: Heard, questions: Sequence[Question]) -> Confirmation:
+    reason = next((question.trouble for question in questions if question.trouble), "") if heard.errors else ""
+    detail = "; ".join(dict.fromkeys(heard.missing))
+    return Confirmation(verified=Verification.NOT_YET, detail=detail, reason=reason, balancers=None)
+
+
+def _judged(router: Asking, found: Mapping[Ref, Manifest], answers: Mapping[str, Manifest], serving: Serving) -> Confirmation:
+    confirmed = router.confirmed(found, answers)
+    return combine_verified([confirmed, router.placed(found, answers, serving)]) if isinstance(router, Placing) else confirmed
 
 
 def _with(picture: RouterPicture, told: Confirmation, heard_at: datetime | None) -> RouterPicture:
     """Give *picture* with what was answered beside what its objects report by themselves: *not yet* outweighs all (S7)."""
     reported = Confirmation(verified=picture.verified, detail=picture.detail)
     both = combine_verified([reported, told])
-    return replace(picture, verified=both.verified, detail=both.detail, heard_at=heard_at)
+    return replace(picture, verified=both.verified, detail=both.detail, heard_at=heard_at, reason=both.reason, balancers=both.balancers)

@@ -9,7 +9,7 @@ import msgspec
 from tiphys.api import values, words
 from tiphys.api.meta import whole_seconds
 from tiphys.api.rollout import CanaryStrategy
-from tiphys.api.status import CanaryStatus, RolloutStatus
+from tiphys.api.status import AlbStatus, CanaryStatus, RolloutStatus
 from tiphys.core.actions import Action, Because, CreateReplicaSet, Event, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
 from tiphys.core.intent import Role, TrafficIntent
 from tiphys.core.metadata import Marks
@@ -152,11 +152,12 @@ def _draft(now: Situation, step: Progress, routing: Routing, *, restarted_at: da
     replicas = sum(rs.status.replicas for rs in everything)
     new = revisions.new
     selector = now.seen.rollout.spec.selector
+    balancers = _balancers(now)
     return RolloutStatus(
         abort=position.aborted,
         aborted_at=(stored.aborted_at or whole_seconds(now.seen.now)) if position.aborted else None,
-        alb=stored.alb,
-        albs=stored.albs,
+        alb=balancers[-1] if balancers else None,
+        albs=balancers,
         available_replicas=sum(rs.status.available_replicas for rs in everything),
         canary=_exchanged(now, step, _canary_status(now, stored.canary, routing)),
         collision_count=stored.collision_count,
@@ -178,6 +179,14 @@ def _draft(now: Situation, step: Progress, routing: Routing, *, restarted_at: da
         conditions=stored.conditions,
         duration=stored.duration,
     )
+
+
+def _balancers(now: Situation) -> tuple[AlbStatus, ...]:
+    """Give the load balancers behind the Ingresses: what was heard last, and none where nobody is asked."""
+    picture = now.seen.router
+    if picture is None:
+        return ()
+    return now.seen.rollout.status.albs if picture.balancers is None else picture.balancers
 
 
 def _index(now: Situation, step: Progress) -> int | None:

@@ -9,6 +9,7 @@ from tiphys.api.analysis import AnalysisRun
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import wire_time
 from tiphys.api.rollout import Rollout
+from tiphys.api.status import AlbStatus
 from tiphys.api.workloads import Pod, ReplicaSet, Service
 from tiphys.core.intent import Routed
 
@@ -45,7 +46,8 @@ class RouterPicture:
     What the routers' pure functions made of the route objects.
 
     *routed* is nothing where the objects are missing or cannot be read. *detail* names the verifier and its last answer or error, in the
-    product's words, *heard_at* says when that came, and *ask_at* when somebody is asked next.
+    product's words, *heard_at* says when that came, and *ask_at* when somebody is asked next. *reason* is that of the event that tells
+    it, where the product has one. *balancers* are the load balancers that the answers named; nothing where nobody answered lately.
     """
 
     routed: Routed | None
@@ -53,6 +55,8 @@ class RouterPicture:
     detail: str = ""
     heard_at: datetime | None = None
     ask_at: datetime | None = None
+    reason: str = ""
+    balancers: tuple[AlbStatus, ...] | None = None
 
     @property
     def last_answer(self) -> str:

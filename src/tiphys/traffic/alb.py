@@ -1,24 +1,27 @@
 """How does an Application Load Balancer of AWS say this traffic wish? (Traffic-routing reference 4.2.)"""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Final
 
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import AlbRouting, CanaryStrategy, Rollout
+from tiphys.api.words import Reason, patching_ingresses
+from tiphys.core.actions import Event
 from tiphys.core.intent import Backend, Feature, HeaderRoute, Role, Routed, TrafficIntent
 from tiphys.core.pairs import backends
 from tiphys.core.wish import header_route
+from tiphys.traffic import alb_verify
 from tiphys.traffic.alb_annotations import PREFIX
 from tiphys.traffic.alb_conditions import check_counts, conditions_of, match_problem
 from tiphys.traffic.alb_ingress import Hand, headers_in, names_of, shares_in, written
 from tiphys.traffic.named_members import container_ports, experiment_port, weighs_experiments
 from tiphys.traffic.route_steps import Standing, standing_routes
-from tiphys.traffic.router import Ref, Rendered
+from tiphys.traffic.router import Confirmation, Question, Ref, Rendered
 from tiphys.traffic.settings import Settings
-from tiphys.traffic.together import combine
+from tiphys.traffic.together import combine, combine_verified
 
 GROUP: Final = "networking.k8s.io"
 SUPPORTS: Final = frozenset(
@@ -118,7 +121,10 @@ class AlbRouter:
             warnings += (f"{target.ref}: {name} was there before, and now is the managed route's" for name in foreign)
         if errors and not apply:
             raise errors[0]
-        return Rendered(apply=apply, warnings=tuple(warnings), errors=tuple(errors))
+        changed = [ref.name for ref, manifest in apply.items() if manifest != found[ref]]
+        message = patching_ingresses(changed, wish.weight(Role.CANARY))
+        event = Event(reason=Reason.PATCHING_ALB_INGRESS, message=message) if changed else None
+        return Rendered(apply=apply, warnings=tuple(warnings), errors=tuple(errors), event=event)
 
     def _wish(self, canary: int, experiments: tuple[Backend, ...] = (), headers: tuple[HeaderRoute, ...] = ()) -> TrafficIntent:
         rest = _MAXIMUM - canary - sum(experiment.weight for experiment in experiments)
@@ -163,7 +169,36 @@ class AlbRouter:
                 yield SpecError(field=standing.field, found=standing.name, wanted=f"{target.ref}: {error}")
 
 
-def alb_router(rollout: Rollout, settings: Settings) -> AlbRouter:  # noqa: ARG001  every product's factory takes them
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedAlbRouter(AlbRouter):
+    """One whose load balancers AWS is asked about; *tags* mark the target groups that the load balancer controller makes."""
+
+    tags: tuple[str, ...]
+
+    def questions(self, found: Mapping[Ref, Manifest]) -> Sequence[Question]:
+        """Ask AWS about the load balancers of the Ingresses."""
+        return alb_verify.questions(found, self.reads())
+
+    def confirmed(self, found: Mapping[Ref, Manifest], answers: Mapping[str, Manifest]) -> Confirmation:
+        """Judge whether the load balancers split as the Ingresses say."""
+        told = self._judged(found, lambda seen: alb_verify.weights_confirmed(seen, answers, canary=self.canary, tags=self.tags))
+        sides = {"canary": self.canary, "stable": self.stable}
+        balancers = (alb_verify.described(seen, answers, self.hand, self.tags, **sides) for seen in self._watched(found))
+        return replace(told, balancers=tuple(balancers))
+
+    def placed(self, found: Mapping[Ref, Manifest], answers: Mapping[str, Manifest], serving: Mapping[str, frozenset[str]]) -> Confirmation:
+        """Judge whether the load balancers know the pods."""
+        return self._judged(found, lambda seen: alb_verify.targets_confirmed(seen, answers, serving, canary=self.canary, tags=self.tags))
+
+    def _watched(self, found: Mapping[Ref, Manifest]) -> list[alb_verify.Watched]:
+        read = (alb_verify.watched(ref, found.get(ref), self.hand) for ref in self.reads())
+        return [seen for seen in read if seen is not None]
+
+    def _judged(self, found: Mapping[Ref, Manifest], judge: Callable[[alb_verify.Watched], Confirmation]) -> Confirmation:
+        return combine_verified([judge(seen) for seen in self._watched(found)])
+
+
+def alb_router(rollout: Rollout, settings: Settings) -> AlbRouter:
     """Give the router for the `alb` block of *rollout*, which must have one; what is wrong with the block is among its problems."""
     canary = rollout.spec.strategy.canary or CanaryStrategy()
     routing = canary.traffic_routing
@@ -180,7 +215,7 @@ def alb_router(rollout: Rollout, settings: Settings) -> AlbRouter:  # noqa: ARG0
         except SpecError as error:
             malformed.append(error)
     sticky = alb.stickiness_config
-    return AlbRouter(
+    router = AlbRouter(
         hand=Hand(
             rollout=rollout.metadata.name,
             action=alb.root_service or pair.stable,
@@ -197,6 +232,10 @@ def alb_router(rollout: Rollout, settings: Settings) -> AlbRouter:  # noqa: ARG0
         unsayable=tuple(_unsayable(canary, alb.root_service or pair.stable, managed)),
         malformed=tuple(malformed),
     )
+    if not settings.verify_target_groups:
+        return router
+    given = {each.name: getattr(router, each.name) for each in fields(router)}
+    return VerifiedAlbRouter(**given, tags=tuple(dict.fromkeys((settings.alb_tag, *alb_verify.TAGS))))
 
 
 def _targets(alb: AlbRouting, namespace: str) -> Iterator[Target]:

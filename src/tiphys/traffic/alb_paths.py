@@ -42,6 +42,19 @@ def paths_to(rules: Sequence[Mapping[str, Any]], action: str) -> Iterator[tuple[
             yield rule, place, path
 
 
+def backends_of(rules: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """
+    Give the place of each path, the Service that it names and the name of its port.
+
+    Raises:
+        SpecError: a part is malformed.
+
+    """
+    for at, rule in enumerate(rules):
+        for place, path in _paths(rule, f"spec.rules[{at}]"):
+            yield place, *_backend(path, place)
+
+
 def with_paths(rules: Sequence[Mapping[str, Any]], action: str, names: Sequence[str], gone: Collection[str]) -> list[Mapping[str, Any]]:
     """
     Give *rules* in which a path to each of *names* stands before all others, once for each path to *action*; those to *gone* go.

@@ -6,6 +6,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
+from tiphys.api.status import AlbStatus
+from tiphys.core.actions import Event
 from tiphys.core.intent import Feature, Routed, TrafficIntent
 from tiphys.core.observed import Verification
 
@@ -31,13 +33,15 @@ class Rendered:
     *apply* holds whole objects: found ones with the change made in a copy, or new ones. *absent* names objects that must not
     exist. *warnings* are things a person should know, told as Warning events once (for example a route that stood there
     under a managed name before we ever wrote it, S6). *errors* are about objects of the router that could not be rendered: the
-    others are written all the same, because a way back must not wait for an object that is gone.
+    others are written all the same, because a way back must not wait for an object that is gone. *event* is told once if anything was
+    written, beside the one that tells of the weights.
     """
 
     apply: Mapping[Ref, Manifest] = field(default_factory=dict)
     absent: frozenset[Ref] = frozenset()
     warnings: tuple[str, ...] = ()
     errors: tuple[SpecError, ...] = ()
+    event: Event | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -61,20 +65,29 @@ class Question:
     One thing to ask a product about what it really does.
 
     *via* names who can ask it (an API of the product, a probe), *request* holds what that one needs to know, and *key* identifies
-    the question among all others, so that an answer can serve several Rollouts.
+    the question among all others, so that an answer can serve several Rollouts. *trouble* is the reason of the event that tells that
+    nobody could answer, where the product has one of its own.
     """
 
     key: str
     via: str
     request: Mapping[str, Any]
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Confirmation:
-    """What the answers amount to, and the product's own words."""
+    """
+    What the answers amount to, and the product's own words.
+
+    *reason* is that of the event by which it is told, where the product has one of its own. *balancers* are the load balancers that the
+    answers named, for the status; nothing where they are not known now.
+    """
 
     verified: Verification
     detail: str = ""
+    reason: str = ""
+    balancers: tuple[AlbStatus, ...] | None = ()
 
 
 class Router(Protocol):
@@ -134,6 +147,14 @@ class Asking(Protocol):
 
     def confirmed(self, found: Mapping[Ref, Manifest], answers: Mapping[str, Manifest]) -> Confirmation:
         """Judge the *answers*, by question key: there is one for every question about *found*."""
+
+
+@runtime_checkable
+class Placing(Protocol):
+    """A router that asks, and that can tell from the answers which pods its product knows."""
+
+    def placed(self, found: Mapping[Ref, Manifest], answers: Mapping[str, Manifest], serving: Mapping[str, frozenset[str]]) -> Confirmation:
+        """Judge the *answers* as `Asking.confirmed` does: *serving* are the ready addresses of each Service that the Rollout names."""
 
 
 @runtime_checkable

@@ -25,6 +25,9 @@ class Settings:
 
     *smi_version*: the version of TrafficSplits (and HTTPRouteGroups), because their form differs. *app_mesh_version* is that of the
     objects of App Mesh.
+
+    *verify_target_groups*: AWS is asked whether its load balancers do what Ingresses say; *alb_tag* is the tag that tells which Service
+    a target group is for, beside those that the load balancer controller and EKS Auto Mode use.
     """
 
     istio_inherit: bool = False
@@ -32,6 +35,8 @@ class Settings:
     traefik_syntax: str = ""
     smi_version: str = "v1alpha1"
     app_mesh_version: str = "v1beta2"
+    verify_target_groups: bool = False
+    alb_tag: str = "ingress.k8s.aws/resource"
 
     @property
     def traefik_rules(self) -> str:

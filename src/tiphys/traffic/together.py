@@ -57,7 +57,13 @@ def combine_verified(confirmations: Sequence[Confirmation]) -> Confirmation:
     said = {confirmation.verified for confirmation in confirmations}
     verified = next((answer for answer in (Verification.NOT_YET, Verification.YES) if answer in said), Verification.CANNOT_KNOW)
     deciding = [confirmation.detail for confirmation in confirmations if confirmation.verified is verified and confirmation.detail]
-    return Confirmation(verified=verified, detail="; ".join(deciding))
+    known = [confirmation.balancers for confirmation in confirmations]
+    return Confirmation(
+        verified=verified,
+        detail="; ".join(deciding),
+        reason=next((each.reason for each in confirmations if each.verified is verified and each.reason), ""),
+        balancers=None if None in known else tuple(balancer for each in known if each is not None for balancer in each),
+    )
 
 
 def reported_by_all(routers: Sequence[Router], found: Mapping[Ref, Manifest]) -> Confirmation:
