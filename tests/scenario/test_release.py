@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from inprocess import service_manifest, virtual_service_manifest
-from scenarios import CANARY_SERVICE, PAUSE_STEP, ROLLOUT, SERVICE, STABLE_SERVICE, VIRTUAL_SERVICE, Story, told, weight
+from scenarios import CANARY_SERVICE, DESTINATION_RULE, PAUSE_STEP, ROLLOUT, SERVICE, STABLE_SERVICE, VIRTUAL_SERVICE, Story, told, weight
 from tiphys.api import names
 from tiphys.devcluster.kinds import REPLICA_SETS
 from tiphys.kube.errors import ForbiddenError, KubeError, UnreachableError
@@ -161,3 +161,97 @@ def test_a_controller_that_was_away_while_the_rollout_went_lets_go_too() -> None
     story.cluster.advance(300)
 
     assert ours(story, STABLE_SERVICE) == ("", "")
+
+
+def hashes(story: Story, name: str = "web") -> dict[str, str]:
+    """Which hash each subset of a DestinationRule looks at, and, as `by`, whose it says it is."""
+    rule = story.controller.manifest(DESTINATION_RULE, name)
+    found = {subset["name"]: subset["labels"].get(names.HASH_LABEL, "") for subset in rule["spec"]["subsets"]}
+    return {**found, "by": rule["metadata"].get("annotations", {}).get(names.MANAGED_BY, "")}
+
+
+RELEASED = {"stable": "", "canary": "", "by": ""}
+
+
+def test_a_deleted_rollout_leaves_its_destination_rule_as_the_user_wrote_it() -> None:
+    story = told(*STEPS, routing="subsets")
+    before = hashes(story)
+
+    delete_rollout(story)
+    story.cluster.advance(300)
+
+    assert all(before.values())
+    assert hashes(story) == RELEASED
+    rule = story.controller.manifest(DESTINATION_RULE, "web")
+    assert [subset["labels"] for subset in rule["spec"]["subsets"]] == [{"app": "web"}, {"app": "web"}]
+
+
+def test_subsets_keep_their_versions_as_long_as_pods_of_two_are_left_behind() -> None:
+    story = told(*STEPS, routing="subsets")
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    before, left_over = hashes(story), story.replica_sets["2"]["metadata"]["name"]
+
+    delete_rollout(story, propagation="Orphan")
+    story.cluster.advance(300)
+    waiting = hashes(story)
+    story.cluster.store.delete(REPLICA_SETS, left_over, namespace="default")
+    story.cluster.advance(300)
+
+    assert waiting == before
+    assert hashes(story) == RELEASED
+
+
+def test_no_error_lets_go_of_a_destination_rule() -> None:
+    story = told(*STEPS, routing="subsets")
+    before = hashes(story)
+    api = story.controller.api
+    plain, refused = api.get, []
+
+    async def get(resource: Any, name: str, **options: Any) -> Any:  # noqa: ANN401 - as the one that it stands before
+        if resource.kind == "Rollout":
+            refused.append(name)
+            raise ForbiddenError(403, "Forbidden", "rollouts is forbidden")
+        return await plain(resource, name, **options)
+
+    api.get = get  # type: ignore[method-assign]
+    delete_rollout(story)
+    story.cluster.advance(100)
+
+    assert refused
+    assert hashes(story) == before
+
+
+def test_a_destination_rule_that_the_spec_does_not_name_any_more_is_let_go_of() -> None:
+    story = told(*STEPS, routing="subsets")
+    rule = story.controller.manifest(DESTINATION_RULE, "web")
+    bare = [{"name": subset["name"], "labels": {"app": "web"}} for subset in rule["spec"]["subsets"]]
+    story.controller.create({**rule, "metadata": {"name": "next", "namespace": "default"}, "spec": {"host": "web", "subsets": bare}})
+    named = {"istio": {"destinationRule": {"name": "next", "stableSubsetName": "stable", "canarySubsetName": "canary"}}}
+
+    story.edit_canary(trafficRouting=named)
+    story.cluster.advance(300)
+
+    assert hashes(story, "next")["by"] == "web"
+    assert hashes(story) == RELEASED
+
+
+def test_subsets_of_another_rollout_in_the_same_destination_rule_keep_their_hash() -> None:
+    story = told(*STEPS, routing="subsets")
+    rule = story.controller.manifest(DESTINATION_RULE, "web")
+    theirs = story.controller.manifest(ROLLOUT, "web")
+    other = {key: value for key, value in theirs.items() if key != "status"}
+    other = {**other, "metadata": {"name": "other", "namespace": "default"}}
+    labels = {"app": "other"}
+    pods = {**other["spec"]["template"], "metadata": {"labels": labels}}
+    other["spec"] = {**other["spec"], "selector": {"matchLabels": labels}, "template": pods, "strategy": {"canary": {}}}
+    story.controller.create(other)
+    story.cluster.advance(60)
+    (pod_hash,) = {each["metadata"]["labels"][names.HASH_LABEL] for each in story.onlooker.replica_sets()} - {story.hash_of("1")}
+    subsets = [*rule["spec"]["subsets"], {"name": "other", "labels": {**labels, names.HASH_LABEL: pod_hash}}]
+    story.controller.edit(DESTINATION_RULE, "web", {"spec": {"subsets": subsets}})
+
+    delete_rollout(story)
+    story.cluster.advance(300)
+
+    assert hashes(story) == {**RELEASED, "other": pod_hash}

@@ -14,7 +14,7 @@ from tiphys.controller.cluster import ENDPOINT_SLICE, REPLICA_SET, ROLLOUT, SERV
 from tiphys.controller.named import Naming, services_of
 from tiphys.kube.store import Key, Store, identity, newer
 from tiphys.traffic.router import Ref, Search
-from tiphys.traffic.table import MENTIONS
+from tiphys.traffic.table import MARKS, MENTIONS
 
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 ROLLOUT_KIND: Final[Kind] = ("argoproj.io", ROLLOUT)
@@ -123,6 +123,16 @@ class Mirror:
         """Give the Services whose annotation names the Rollout *key*, whether that exists or not."""
         return self.services.by_index("manager", key)
 
+    def marked(self, key: Key) -> Mapping[Ref, Manifest]:
+        """Give the route objects whose mark names the Rollout *key*, whether that exists or not."""
+        found = {
+            _ref_to(group, kind, manifest): manifest
+            for group, kind in MARKS
+            if (store := self._manifests.get((group, kind))) is not None
+            for manifest in store.by_index("manager", key)
+        }
+        return {ref: found[ref] for ref in sorted(found)}
+
     def versions(self, namespace: str) -> Sequence[ReplicaSet]:
         """Give the ReplicaSets with a hash label in *namespace*, whosever they are."""
         return self.replica_sets.by_index("version", namespace)
@@ -181,7 +191,9 @@ class Mirror:
             case ("discovery.k8s.io", "EndpointSlice"):
                 return self._slices
             case _:
-                return self._manifests.setdefault(kind, Store(Manifest, indexes={"owner": _manifest_owner, "mention": _mentions(kind)}))
+                return self._manifests.setdefault(
+                    kind, Store(Manifest, indexes={"owner": _manifest_owner, "mention": _mentions(kind), "manager": _marks(kind)})
+                )
 
     # Own writes
 
@@ -232,7 +244,7 @@ class Mirror:
             return
         if new is None and key not in self.rollouts:
             self._listener.gone(key, old)
-            if self.managed(key):
+            if self.managed(key) or self.marked(key):
                 self._changed(key)
         elif old is None or new is None or old is new or _by_a_person(old, new):
             self._listener.edited(key)
@@ -260,10 +272,12 @@ class Mirror:
     def _manifest_handler(self, kind: Kind) -> Callable[[Key, Manifest | None, Manifest | None], None]:
         group, name = kind
 
-        mentions = _mentions(kind)
+        mentions, marks = _mentions(kind), _marks(kind)
 
         def changed(key: Key, old: Manifest | None, new: Manifest | None) -> None:
             self._tell(self.rollouts.by_index("ref", Ref(group=group, kind=name, namespace=key.namespace, name=key.name)))
+            for marker in () if new is None else marks(new):
+                self._changed(marker)
             for space, mentioned in {place for each in (old, new) if each is not None for place in mentions(each)}:
                 self._tell(self.rollouts.by_index("search", Search(group=group, kind=name, namespace=space, name=mentioned)))
             for owner in {owner for each in (old, new) if each is not None for owner in _manifest_owner(each)}:
@@ -334,6 +348,17 @@ def _mentions(kind: Kind) -> Callable[[Manifest], Iterable[tuple[str, str]]]:
         return () if mentioned is None else {each if isinstance(each, tuple) else (space, each) for each in mentioned(found)}
 
     return places
+
+
+def _marks(kind: Kind) -> Callable[[Manifest], Iterable[Key]]:
+    """Give what tells the Rollout whose mark an object of *kind* carries."""
+    marked = MARKS.get(kind)
+
+    def rollouts(found: Manifest) -> Iterable[Key]:
+        name = "" if marked is None else marked.marked_for(found)
+        return (Key(found["metadata"].get("namespace", ""), name),) if name else ()
+
+    return rollouts
 
 
 def _ref_to(group: str, kind: str, found: Manifest) -> Ref:

@@ -75,6 +75,9 @@ class Caches(Protocol):
     def managed(self, key: Key) -> Sequence[Service]:
         """Give the Services whose annotation names the Rollout *key*, whether that exists or not."""
 
+    def marked(self, key: Key) -> Mapping[Ref, Manifest]:
+        """Give the route objects whose mark names the Rollout *key*, whether that exists or not."""
+
     def versions(self, namespace: str) -> Sequence[ReplicaSet]:
         """Give the ReplicaSets with a hash label in *namespace*, whosever they are."""
 

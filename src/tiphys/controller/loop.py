@@ -164,7 +164,7 @@ class Passes:
         if rollout is None:
             if loading(self._caches, (ROLLOUT_KIND, REPLICA_SET_KIND)):
                 return LOADING_DELAY
-            waits = await release(key, None, self._caches, self._cluster)
+            waits = await release(key, None, self._caches, self._cluster, self._naming)
             return RELEASE_DELAY if waits else None
         if rollout.metadata.deletion_timestamp is not None:
             return None
@@ -188,7 +188,7 @@ class Passes:
             raise
         await leave(rollout, sight, plan, self._caches, self._cluster, self._naming.routers_of)
         if _rests(plan.status):
-            await release(key, rollout, self._caches, self._cluster)
+            await release(key, rollout, self._caches, self._cluster, self._naming)
         self._conflicts.pop(key, None)
         self._said.pop(key, None)
         self._note_end(rollout.status, plan.status)

@@ -1,12 +1,12 @@
 """Which pods do the subsets of a DestinationRule select, and how is that changed? (Traffic-routing reference 4.1.5.)"""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.names import HASH_LABEL, MANAGED_BY
-from tiphys.traffic.manifests import entries, mapping, text, with_annotation
+from tiphys.traffic.manifests import annotations, entries, mapping, text, with_annotation
 
 
 def host(rule: Manifest) -> str:
@@ -56,6 +56,39 @@ def selecting(rule: Manifest, hashes: Mapping[str, str], *, rollout: str) -> Man
         return marked
     subsets = [changed.get(index, subset) for index, subset in enumerate(rule["spec"]["subsets"])]
     return {**marked, "spec": {**rule["spec"], "subsets": subsets}}
+
+
+def marked_for(rule: Manifest) -> str:
+    """Name the Rollout whose mark *rule* carries; the empty text where there is none, or it cannot be read."""
+    try:
+        return text(annotations(rule).get(MANAGED_BY), "metadata.annotations")
+    except SpecError:
+        return ""
+
+
+def selections(rule: Manifest) -> Sequence[Mapping[str, str]]:
+    """Give the labels of every subset that looks at the hash; a malformed rule has none."""
+    try:
+        found = entries(mapping(rule.get("spec"), "spec").get("subsets"), "spec.subsets")
+        labels = [mapping(subset.get("labels"), "spec.subsets") for subset in found]
+    except SpecError:
+        return ()
+    return [each for each in labels if each.get(HASH_LABEL)]
+
+
+def released(rule: Manifest, kept: Collection[str]) -> Manifest:
+    """Give *rule* without the mark, and without the hashes in its subsets but for those of *kept*, which are somebody else's."""
+    bare = with_annotation(rule, MANAGED_BY, "")
+    ours = [labels for labels in selections(rule) if labels[HASH_LABEL] not in kept]
+    if not ours:
+        return bare
+    subsets = [
+        _labelled(subset, {key: value for key, value in subset["labels"].items() if key != HASH_LABEL})
+        if subset.get("labels") in ours
+        else subset
+        for subset in rule["spec"]["subsets"]
+    ]
+    return {**bare, "spec": {**rule["spec"], "subsets": subsets}}
 
 
 def _labelled(subset: Mapping[str, Any], labels: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,6 +1,6 @@
 """What does every router promise?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -57,6 +57,19 @@ class Search:
     kind: str
     namespace: str
     name: str
+
+
+class Marked(Protocol):
+    """How objects of a kind say which Rollout has put pod hashes into them, and what they are without."""
+
+    def marked_for(self, found: Manifest) -> str:
+        """Name the Rollout whose mark *found* carries; the empty text where there is none."""
+
+    def selections(self, found: Manifest) -> Sequence[Mapping[str, str]]:
+        """Give the labels, the hash among them, by which *found* selects pods."""
+
+    def released(self, found: Manifest, kept: Collection[str]) -> Manifest:
+        """Give *found* without the mark and without hashes, but for those of *kept*."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,8 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
 from tiphys.core.pairs import alternates
-from tiphys.traffic import alb, ambassador, apisix, appmesh, appmesh_routes, gateway, gateway_spec, istio, nginx, smi, traefik
-from tiphys.traffic.router import Router
+from tiphys.traffic import alb, ambassador, apisix, appmesh, appmesh_routes, gateway, gateway_spec, istio, istio_rules, nginx, smi, traefik
+from tiphys.traffic.router import Marked, Router
 from tiphys.traffic.settings import APP_MESH, Settings
 
 Mention = str | tuple[str, str]
@@ -24,7 +24,8 @@ class Product:
     *field* is the key below `trafficRouting`, *spec* its value; *supports* is the most that a router of the product can do (a
     router's own `supports` says what it can do as configured). *plugin* is the key below `plugins` that asks for it as well.
     *mentions* tells, for each kind (group and name) that its routers search, which names an object of it mentions: in its own
-    namespace, or with the namespace before the name.
+    namespace, or with the namespace before the name. *marks* tells, for each kind whose objects its routers mark as a Rollout's
+    because they put pod hashes into them, how to take both away.
     """
 
     name: str
@@ -34,10 +35,18 @@ class Product:
     supports: frozenset[Feature]
     plugin: str = ""
     mentions: tuple[tuple[tuple[str, str], Callable[[Manifest], Iterable[Mention]]], ...] = ()
+    marks: tuple[tuple[tuple[str, str], Marked], ...] = ()
 
 
 ROUTERS: Final[tuple[Product, ...]] = (
-    Product(name="istio", field="istio", spec=lambda routing: routing.istio, router=istio.istio_router, supports=istio.SUPPORTS),
+    Product(
+        name="istio",
+        field="istio",
+        spec=lambda routing: routing.istio,
+        router=istio.istio_router,
+        supports=istio.SUPPORTS,
+        marks=(((istio.GROUP, "DestinationRule"), istio_rules),),
+    ),
     Product(name="nginx", field="nginx", spec=lambda routing: routing.nginx, router=nginx.nginx_router, supports=nginx.SUPPORTS),
     Product(name="alb", field="alb", spec=lambda routing: routing.alb, router=alb.alb_router, supports=alb.SUPPORTS),
     Product(name="smi", field="smi", spec=lambda routing: routing.smi, router=smi.smi_router, supports=smi.SUPPORTS),
@@ -80,6 +89,9 @@ MENTIONS: Final[Mapping[tuple[str, str], Callable[[Manifest], Iterable[Mention]]
     kind: mentions for product in ROUTERS for kind, mentions in product.mentions
 }
 """What the objects of a kind mention, for all kinds that some router searches; malformed objects mention nothing."""
+
+MARKS: Final[Mapping[tuple[str, str], Marked]] = {kind: marked for product in ROUTERS for kind, marked in product.marks}
+"""How the objects of a kind are marked, for all kinds that some router marks."""
 
 _FIELDS: Final = ("istio", "nginx", "alb", "smi", "ambassador", "appMesh", "traefik", "apisix")
 
