@@ -97,7 +97,7 @@ class Balancer:
         return self._desk
 
     def begin(self, desk: "_Desk", question: Question, answered: Answered) -> None:
-        name = question.request["router"]
+        name = question.request.get("router", question.via)
         assert not any(each is desk and pending == name for _, pending, _, each in self._pending), f"{name} is asked twice at once"
         self.asks.append((self._now, name))
         self._pending.append((self._now + timedelta(seconds=self.seconds), name, answered, desk))

@@ -302,8 +302,10 @@ class InProcessController:
         gate: Gate = lambda _seen, _plan, _action: None,
         routers: RouterSettings | None = None,
         product: "AskedProduct | None" = None,
+        probes: bool = True,
     ) -> None:
         self.cluster = cluster
+        self.probes = probes
         self.routers = routers or RouterSettings()
         self.product = product
         self.api = StoreApi(cluster.store)
@@ -336,6 +338,7 @@ class InProcessController:
             telemetry=self.telemetry,
             decide=self._decide,
             gate=self._gate,
+            probes=self.probes,
         )
         self.caches.start(self.loop)
         self.feed.pump()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from balancer import Balancer
 from inprocess import InProcessController, rollout_manifest, service_manifest, virtual_service_manifest
 from scenarios import CANARY_SERVICE, ROLLOUT, STABLE_SERVICE, VIRTUAL_SERVICE, template, weight
 from tiphys.api.crds import crd_manifests
@@ -23,13 +24,15 @@ ROUTING: Manifest = {
 }
 
 
-def started(*steps: Manifest) -> InProcessController:
-    """Give a controller whose Rollout `web`, behind three routers, rests on its first version."""
+def started(*steps: Manifest, product: Balancer | None = None) -> InProcessController:
+    """Give a controller whose Rollout `web`, behind three routers, rests on its first version; *product* is asked about some of them."""
     groups = ("networking.istio.io", "traefik.io", "gateway.networking.k8s.io")
     definitions = [definition for group in groups for definition in foreign_definitions(group)]
     cluster = VirtualCluster(definitions=[*definitions, *crd_manifests()])
-    controller = InProcessController(cluster, decide=decide, gate=violated)
+    controller = InProcessController(cluster, decide=decide, gate=violated, product=product)
     cluster.join(controller)
+    if product is not None:
+        product.join(cluster, says=lambda router: canary_weights(controller)[("istio", "traefik", "gatewayAPI").index(router)])
     members = [{"name": CANARY_SERVICE, "port": 80, "weight": 0}, {"name": STABLE_SERVICE, "port": 80, "weight": 100}]
     controller.create(
         {
@@ -140,3 +143,22 @@ def test_one_that_has_not_taken_it_yet_counts_for_all() -> None:
     assert refused == ((20, 20, 20), False)
     assert after == ((60, 60, 60), 1)
     assert verified(controller) is True
+
+
+def test_the_slowest_of_several_that_are_asked_decides() -> None:
+    balancer = Balancer(routers=("istio", "traefik"))
+    controller = started(weight(20), {"pause": {}}, product=balancer)
+    accept(controller, answer="True")
+    balancer.does["traefik"] = 0
+    balancer.answer = lambda router: {"canary": canary_weights(controller)[0] if router == "istio" else balancer.does["traefik"]}
+
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+    accept(controller, answer="True")
+    controller.cluster.advance(60)
+    held = (canary_weights(controller), controller.rollout().status.current_step_index, verified(controller))
+    balancer.does["traefik"] = 20
+    controller.cluster.advance(20)
+
+    assert held == ((20, 20, 20), 0, False)
+    assert (controller.rollout().status.phase, verified(controller)) == ("Paused", True)

@@ -9,6 +9,7 @@ from tiphys.api.meta import IntOrPercent
 from tiphys.api.rollout import AntiAffinity, CanaryStrategy, TrafficRouting
 from tiphys.api.stepvalidation import FIELD, ROUTER_WANTED, ROUTING, has_router, steps_problems
 from tiphys.api.values import resolve_count
+from tiphys.api.verificationvalidation import verification_problems
 
 _COUNT_WANTED: Final = "must be a number of pods, or a whole percentage such as 25%"
 
@@ -119,6 +120,7 @@ def _routing_problems(routing: TrafficRouting) -> Iterator[SpecError]:
             yield SpecError(field=f"{ROUTING}.managedRoutes", found=name, wanted="must be listed once")
         if not name:
             yield SpecError(field=f"{ROUTING}.managedRoutes", found=None, wanted="needs a name for every route")
+    yield from verification_problems(routing, ROUTING)
     weight = routing.max_traffic_weight
     if weight is None:
         return

@@ -342,6 +342,28 @@ class GatewayApiRouting(Wire, frozen=True):
     tcp_routes: tuple[GatewayApiRoute, ...] = ()
 
 
+class Probe(Wire, frozen=True):
+    """
+    A URL whose answers tell, in a header or in a field of a JSON body, the hash of the pod that gave them.
+
+    *method* is GET unless it says HEAD; *requests* are sent each time, *tolerance* is in percentage points beyond what chance explains.
+    """
+
+    url: str = ""
+    method: str = ""
+    headers: dict[str, str] = {}
+    hash_header: str = ""
+    hash_field: str = ""
+    requests: int = 100
+    tolerance: int = 0
+
+
+class TrafficVerification(Wire, frozen=True):
+    """How to see, beside what the routers' products tell, where the traffic really goes."""
+
+    probe: Probe | None = None
+
+
 class TrafficRouting(Wire, frozen=True):
     """Which routers steer the traffic; every one that is set gets the same wish."""
 
@@ -357,6 +379,7 @@ class TrafficRouting(Wire, frozen=True):
     plugins: dict[str, msgspec.Raw] = {}
     managed_routes: tuple[ManagedRoute, ...] = ()
     max_traffic_weight: int | None = None
+    verification: TrafficVerification | None = None
 
 
 class PingPong(Wire, frozen=True):

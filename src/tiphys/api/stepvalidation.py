@@ -153,7 +153,7 @@ def _experiment_problems(routing: TrafficRouting | None, experiment: ExperimentS
 
 def has_router(routing: TrafficRouting | None) -> bool:
     """Tell whether there is any router; what each of them cannot do is told where the routers are known (`tiphys.traffic.table`)."""
-    beside = {"managed_routes", "max_traffic_weight"}
+    beside = {"managed_routes", "max_traffic_weight", "verification"}
     return routing is not None and any(getattr(routing, name) for name in routing.__struct_fields__ if name not in beside)
 
 

@@ -48,6 +48,7 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     show_default=True,
     help="Seconds between two questions about what the traffic of a rollout really does.",
 )
+@click.option("--probes/--no-probes", default=True, show_default=True, help="Let rollouts name a URL that the controller asks.")
 @click.option("--leader-elect/--no-leader-elect", default=True, show_default=True, help="Work only while holding the lease.")
 @click.option(
     "--leader-election-lease-duration", "lease", default="15s", show_default=True, help="How long a lease counts that is not renewed."
@@ -152,6 +153,7 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
             workers=options["rollout_threads"],
             resync=float(options["rollout_resync"]),
             verify_interval=options["verify_interval"],
+            probes=options["probes"],
             leader_elect=options["leader_elect"],
             lease=durations,
             host=options["bind_address"],

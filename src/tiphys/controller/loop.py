@@ -76,6 +76,7 @@ class Passes:
         gate: Gate,
         standstill: Standstill = standstill,
         resync: float = RESYNC,
+        probes: bool = True,
     ) -> None:
         self._caches = caches
         self._cluster = cluster
@@ -87,7 +88,7 @@ class Passes:
         self._gate = gate
         self._standstill = standstill
         self._resync = resync
-        self._eye = Eye(caches, clock, naming, Verifier(inquiries))
+        self._eye = Eye(caches, clock, naming, Verifier(inquiries, probes=probes))
         inquiries.inform(self.changed)
         self._unverified: dict[Key, str] = {}
         self._judged: dict[Key, tuple[str, str]] = {}

@@ -129,6 +129,7 @@ class Controller:
             decide=decide,
             gate=gate,
             resync=settings.resync,
+            probes=settings.probes,
         )
         self.telemetry.watch_rollouts(self.caches.rollouts.values)
         self.pages = Pages(host=settings.host, metrics=self.telemetry.page, problems=self.problems)

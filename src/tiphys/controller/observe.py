@@ -113,7 +113,7 @@ class Eye:
             services=services,
             endpoints=self._endpoints(rollout, services, replica_sets, memory),
             router=picture,
-            problems=_each_once((*wrong, *template_problems, *references, *router_problems)),
+            problems=_each_once((*wrong, *template_problems, *references, *router_problems, *self._verifier.problems(rollout))),
             pods=None if pods is None else _owned_pods(pods, replica_sets),
         )
         verified = self._verifier.look(seen, named.routers, found, self._serving(rollout, named))

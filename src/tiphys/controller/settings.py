@@ -14,7 +14,8 @@ class Settings:
 
     *namespace* limits what is watched; nothing means all namespaces. *lease_namespace* is where the lease lies; nothing means the
     namespace of the connection. *metrics_port* and *health_port* are TCP ports on *host*: 0 takes a free one, nothing serves nothing.
-    *resync* and *verify_interval*, between two questions about the same traffic, are in seconds.
+    *resync* and *verify_interval*, between two questions about the same traffic, are in seconds. *probes* allows Rollouts to name a
+    URL that the controller then asks.
     """
 
     connection: Overrides = field(default_factory=Overrides)
@@ -23,6 +24,7 @@ class Settings:
     workers: int = 10
     resync: float = 900.0
     verify_interval: float = 10.0
+    probes: bool = True
     leader_elect: bool = True
     lease_namespace: str | None = None
     lease: Durations = field(default_factory=Durations)

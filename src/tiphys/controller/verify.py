@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
+from tiphys.api.rollout import Rollout
+from tiphys.api.stepvalidation import ROUTING
 from tiphys.controller.cluster import key_of
 from tiphys.controller.inquiries import Heard, Inquiries
 from tiphys.core.observed import Observed, RouterPicture, Verification
 from tiphys.core.verified import confirmed_before, nothing_waits
 from tiphys.kube.store import Key, identity
+from tiphys.traffic.probe import share_probe
 from tiphys.traffic.router import Asking, Confirmation, Placing, Question, Ref, Router
 from tiphys.traffic.together import combine_verified
 
@@ -31,10 +35,10 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """What the objects of a Rollout were when they were first seen so, at a moment; and what was said of them for good."""
+    """What the objects of a Rollout were, and who is asked, when that was first seen so; and what was said of them for good."""
 
     objects: Hashable
-    routers: tuple[Router, ...]
+    asking: tuple[Asking, ...]
     since: int
     said: Confirmation | None = None
     heard_at: datetime | None = None
@@ -42,27 +46,31 @@ class _State:
 
 class Verifier:
     """
-    Asks the products of routers that can only be asked (`Asking`), beside what their objects report by themselves.
+    Asks the products of routers that can be asked (`Asking`) and the probe that a Rollout names, beside what objects report by themselves.
 
     A *yes* counts until an object changes (by resourceVersion); so a Rollout at rest asks nothing. An answer counts only if it was
     asked after the objects were seen as they are now, which is after we wrote them.
     """
 
-    def __init__(self, inquiries: Inquiries) -> None:
+    def __init__(self, inquiries: Inquiries, *, probes: bool = True) -> None:
         self._inquiries = inquiries
+        self._probes = probes
         self._states: dict[Key, _State] = {}
 
     def look(self, seen: Observed, routers: tuple[Router, ...], found: Mapping[Ref, Manifest], serving: Serving) -> Verified:
         """Complete the picture of the routers in *seen*, and have asked what has to be asked; *serving* as for `Placing`."""
         key, picture = key_of(seen.rollout), seen.router
-        asking = [router for router in routers if isinstance(router, Asking)]
+        asking: list[Asking] = [router for router in routers if isinstance(router, Asking)]
+        probe = share_probe(seen) if picture is not None else None
+        if probe is not None:
+            asking.append(probe)
         if picture is None or not asking:
             self.forget(key)
             return Verified(picture=None if picture is None else replace(picture, balancers=()))
         if seen.problems:
             self._inquiries.rest(key)  # nothing moves forward, so nothing waits
             return Verified(picture=picture)
-        state = self._state(key, seen, routers, found, serving)
+        state = self._state(key, seen, asking, found, serving)
         if state.said is None and nothing_waits(seen) and confirmed_before(seen):
             state = replace(state, said=Confirmation(verified=Verification.YES, detail="confirmed before", balancers=None))
         if state.said is not None:
@@ -71,17 +79,27 @@ class Verifier:
             return Verified(picture=_with(picture, state.said, state.heard_at))
         return self._ask(seen, state, asking, found, serving)
 
+    def problems(self, rollout: Rollout) -> tuple[SpecError, ...]:
+        """Say what the operator does not allow: with *probes* off, nobody may let the controller send requests to a URL."""
+        canary = rollout.spec.strategy.canary
+        routing = None if canary is None else canary.traffic_routing
+        probe = None if routing is None or routing.verification is None else routing.verification.probe
+        if self._probes or probe is None:
+            return ()
+        wanted = "no probe: this controller was started with --no-probes"
+        return (SpecError(field=f"{ROUTING}.verification.probe", found=probe.url, wanted=wanted),)
+
     def forget(self, key: Key) -> None:
         """Drop what is known of a Rollout that is gone or asks nobody."""
         if self._states.pop(key, None) is not None:
             self._inquiries.rest(key)
 
-    def _state(self, key: Key, seen: Observed, routers: tuple[Router, ...], found: Mapping[Ref, Manifest], serving: Serving) -> _State:
+    def _state(self, key: Key, seen: Observed, asking: Sequence[Asking], found: Mapping[Ref, Manifest], serving: Serving) -> _State:
         services = tuple((name, service.metadata.resource_version) for name, service in seen.services.items())
         objects = (tuple((ref, identity(manifest).version) for ref, manifest in found.items()), services, tuple(serving.items()))
-        known = self._states.get(key)
-        if known is None or known.objects != objects or known.routers != routers:
-            known = self._states[key] = _State(objects, routers, self._inquiries.moment())
+        known, whom = self._states.get(key), tuple(asking)
+        if known is None or known.objects != objects or known.asking != whom:
+            known = self._states[key] = _State(objects, whom, self._inquiries.moment())
         return known
 
     def _ask(self, seen: Observed, state: _State, asking: Sequence[Asking], found: Mapping[Ref, Manifest], serving: Serving) -> Verified:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace as restruct
 
 from tiphys.api import names
 from tiphys.api.codec import plain
@@ -25,7 +26,7 @@ def present_routers(rollout: Rollout) -> Manifest | None:
         canary_service=canary.canary_service,
         stable_service=canary.stable_service,
         ping_pong=canary.ping_pong,
-        traffic_routing=canary.traffic_routing,
+        traffic_routing=restruct(canary.traffic_routing, verification=None),
     )
     return plain(part) if _place(plain(part)) else None
 

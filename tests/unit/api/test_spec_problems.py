@@ -365,3 +365,59 @@ def _seconds(there: Rollout) -> float:
     begin = time.process_time()  # of this process alone: the machine has other work
     assert spec_problems(there) == ()
     return time.process_time() - begin
+
+
+def probed(**probe: Any) -> Rollout:  # noqa: ANN401 - fields of the probe in their JSON form
+    sound = {"url": "https://shop.example/version", "hashHeader": "x-pod-hash"}
+    return routed({"setWeight": 20}, routing={**ISTIO, "verification": {"probe": {**sound, **probe}}})
+
+
+@pytest.mark.parametrize(
+    "probe",
+    [
+        pytest.param({}, id="least"),
+        pytest.param({"hashHeader": "", "hashField": "pod.hash", "method": "GET"}, id="a field of the body"),
+        pytest.param({"method": "HEAD", "headers": {"host": "shop"}, "requests": 1000, "tolerance": 10}, id="all"),
+    ],
+)
+def test_a_sound_probe(probe: Manifest) -> None:
+    assert texts(probed(**probe)) == []
+
+
+@pytest.mark.parametrize(
+    ("probe", "field", "wanted"),
+    [
+        ({"url": "ftp://shop.example"}, "url", "an absolute URL of http or https"),
+        ({"url": "/version"}, "url", "an absolute URL of http or https"),
+        ({"url": "http://me:secret@shop.example"}, "url", "without user and password"),
+        ({"url": "http://shop.example:99999/"}, "url", "an absolute URL of http or https"),
+        ({"url": "http://shop.example/a b"}, "url", "an absolute URL of http or https"),
+        ({"method": "POST"}, "method", "one of GET, HEAD"),
+        ({"hashField": "pod.hash"}, "", "exactly one of hashHeader and hashField"),
+        ({"hashHeader": ""}, "", "exactly one of hashHeader and hashField"),
+        ({"hashHeader": "x pod"}, "hashHeader", "the name of a header"),
+        ({"hashHeader": "", "hashField": "pod..hash"}, "hashField", "joined by dots"),
+        ({"hashHeader": "", "hashField": "hash", "method": "HEAD"}, "method", "GET, because an answer to HEAD has no body"),
+        ({"headers": {"x": "a\nb"}}, "headers[x]", "a value of one line"),
+        ({"headers": {"Authorization": "Bearer 123"}}, "headers[Authorization]", "no secrets"),
+        ({"requests": 5}, "requests", "20 to 1000"),
+        ({"requests": 5000}, "requests", "20 to 1000"),
+        ({"tolerance": 51}, "tolerance", "0 to 50 percentage points"),
+    ],
+)
+def test_an_unsound_probe_is_refused_by_field(probe: Manifest, field: str, wanted: str) -> None:
+    (problem,) = texts(probed(**probe))
+
+    place = "spec.strategy.trafficRouting.verification.probe" + (f".{field}" if field else "")
+    assert problem.startswith(f"{place}:"), problem
+    assert wanted in problem
+    assert "123" not in problem
+    assert "secret@" not in problem
+
+
+def test_a_probe_needs_a_router() -> None:
+    probe = {"url": "http://shop.example", "hashHeader": "x"}
+
+    (problem,) = texts(canary({"setWeight": 20}, trafficRouting={"verification": {"probe": probe}}))
+
+    assert problem.startswith("spec.strategy.trafficRouting.verification.probe:"), problem
