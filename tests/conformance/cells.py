@@ -141,17 +141,17 @@ async def tried(cell: Cell, world: World, *, seed: int) -> Outcome:
     chance = random.Random(f"{seed} {cell.name}")  # noqa: S311 - no secret
     seen = cell.promise is not Promise.OBJECTS
     scene = Scene(world, cell.row, cell.namespace, supports=cell.supports, seen=seen, chance=chance)
-    problem = ""
+    problems: list[str] = []
     try:
         await (_expect_refusal if cell.promise is Promise.REFUSED else _play)(cell, scene)
     except (BrokenPromiseError, TiphysError, TimeoutError) as error:
-        problem = f"{type(error).__name__}: {error}; the Rollout: {scene.where()}"
+        problems.append(f"{type(error).__name__}: {error}; the Rollout: {scene.where()}")
     finally:
         await asyncio.gather(*(prober.stop() for prober in scene.probers.values()))
     failures, in_gap = scene.failures()
-    if failures and not problem:
-        problem = f"{len(failures)} requests failed, wanted none; the first: {failures[0]}"
-    log = tuple(world.log_of(cell.namespace)) if problem else ()
+    if failures:
+        problems.append(f"{len(failures)} requests failed, wanted none; the first: {failures[0]}")
+    log = tuple(world.log_of(cell.namespace)) if problems else ()
     await _clear(scene)
     return Outcome(
         row=cell.row.name,
@@ -161,7 +161,7 @@ async def tried(cell: Cell, world: World, *, seed: int) -> Outcome:
         failures=len(failures),
         in_gap=in_gap,
         seconds=time.monotonic() - begun,
-        problem=problem,
+        problem="; ".join(problems),
         log=log,
     )
 
