@@ -25,6 +25,11 @@ Manifest = dict[str, Any]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 SCRIPT = app.Script(steps=(app.weight(20), app.pause(), app.weight(60), app.pause(1)))
 """A shorter way than that of the demo, with one pause that waits for a person."""
+ADOPT = (
+    "tiphys adopt --check --all-namespaces",
+    "kubectl get rollouts,replicasets,services,endpointslices -o yaml > dump.yaml",
+    "tiphys adopt --check -f dump.yaml",
+)
 INSTALL = "kubectl apply -f deploy/namespace.yaml -f deploy/crds.yaml -f deploy/rbac.yaml -f deploy/controller.yaml"
 
 
@@ -221,6 +226,25 @@ async def test_install(tmp_path: Path) -> None:
     assert {line.split()[-1] for line in created.splitlines()} == {"created"}
     assert {line.split()[-1] for line in again.splitlines()} == {"unchanged"}
     assert set(served.split()) == {manifest["metadata"]["name"] for manifest in crd_manifests()}
+    for each in ADOPT:
+        reader.passes_over(each)
+    reader.has_finished()
+
+
+async def test_taking_over(stage: Stage, tmp_path: Path) -> None:
+    for manifest in app.objects(SCRIPT):
+        stage.apply(manifest)
+    await until(stage, app.NAME, phase("Healthy"))
+    reader = Reader("docs/install.md", tmp_path, stage.kubeconfig)
+    reader.passes_over(INSTALL)
+
+    live = await reader.types(ADOPT[0])
+    await reader.types(ADOPT[1])
+    routes = "kubectl get virtualservices -o yaml > routes.yaml"
+    await reader.terminal.types(routes)
+    dumped = await reader.types(ADOPT[2], instead=lambda command: f"{command} -f routes.yaml")
+
+    assert live == dumped == f"✔ default/{app.NAME}: nothing to write\n"
     reader.has_finished()
 
 

@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "set": Entry("tiphys.cli.change:set_group", "Change the image of a rollout"),
     "create": Entry("tiphys.cli.create:create", "Create rollouts and analysis objects from files"),
     "lint": Entry("tiphys.cli.lint:lint", "Check manifests without a cluster"),
+    "adopt": Entry("tiphys.cli.adopt:adopt", "Prove that a cluster can be taken over, and show the first writes"),
     "controller": Entry("tiphys.cli.run:controller", "Run the controller"),
     "devcluster": Entry("tiphys.cli.run:devcluster", "Run a cluster in one process, for trying things"),
     "demo": Entry("tiphys.cli.run:demo", "A canary through a real proxy, on this machine"),
