@@ -250,8 +250,23 @@ APPS: Final[Mapping[str, App]] = {
         product="traefik",
         groups=("traefik.io",),
         routing={"traefik": {"weightedTraefikServiceName": "web"}},
-        objects=(_object("traefik.io/v1alpha1", "TraefikService", {"weighted": {"services": _split()}}),),
+        objects=(
+            _object("traefik.io/v1alpha1", "TraefikService", {"weighted": {"services": _split()}}),
+            _object(
+                "traefik.io/v1alpha1",
+                "IngressRoute",
+                {"routes": [{"kind": "Rule", "match": "Host(`a`)", "services": [{"name": "web", "kind": "TraefikService"}]}]},
+            ),
+        ),
         weight=lambda read: _member(_there(read("TraefikService", "web"))["spec"]["weighted"]["services"], "name"),
+        headers=True,
+    ),
+    "traefik tcp": App(
+        product="traefik",
+        groups=("traefik.io",),
+        routing={"traefik": {"ingressRouteTCPs": ["web"]}},
+        objects=(_object("traefik.io/v1alpha1", "IngressRouteTCP", {"routes": [{"match": "HostSNI(`*`)", "services": _split()}]}),),
+        weight=lambda read: _member(_there(read("IngressRouteTCP", "web"))["spec"]["routes"][0]["services"], "name"),
     ),
     "traefik with ping-pong": App(
         product="traefik",

@@ -15,6 +15,7 @@ from tiphys.traffic.settings import TRAEFIK_2, Settings
 
 TRAEFIK_SERVICE = Ref(group="traefik.io", kind="TraefikService", namespace="default", name="web")
 INGRESS_ROUTE = replace(TRAEFIK_SERVICE, kind="IngressRoute", name="shop")
+INGRESS_ROUTE_TCP = replace(TRAEFIK_SERVICE, kind="IngressRouteTCP", name="db")
 
 _ROUTES = frozenset(
     {Feature.WEIGHTS, Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX, Feature.MIRROR, Feature.EXPERIMENTS}
@@ -113,6 +114,7 @@ def traefik_setups() -> dict[str, Setup]:
         )
 
     return {
+        **tcp_setups(),
         "traefik with ping-pong": replace(
             setup(
                 router_for(traefik_rollout(steps=STEPS, **PING_PONG)),
@@ -165,6 +167,60 @@ def traefik_setups() -> dict[str, Setup]:
             ),
             without_ours=_relative_members,
             maximum=1000,
+        ),
+    }
+
+
+TCP = """
+entryPoints: [db]
+routes:
+- match: HostSNI(`db.example`)
+  services:
+  - {name: web-canary, port: 5432, weight: 0, terminationDelay: 100}
+  - {name: web-stable, port: 5432, weight: 100}
+- match: HostSNI(`reports.example`)
+  services: [{name: web-stable, port: 5432}]
+- match: HostSNI(`*`)
+  services:
+  - {name: web-stable, port: pg, weight: 90}
+  - {name: audit, port: 5432, weight: 10}
+  - {name: web-canary, port: pg, weight: 0}
+tls: {passthrough: true}
+"""
+
+
+def tcp_setups() -> dict[str, Setup]:
+    """Give each way to split connections with Traefik."""
+    both = {"traefik": {"weightedTraefikServiceName": "web", "ingressRouteTCPs": ["db"]}}
+    weights = frozenset({Feature.WEIGHTS, Feature.EXPERIMENTS})
+    places = (
+        (INGRESS_ROUTE_TCP, ()),
+        (INGRESS_ROUTE_TCP, ("metadata",)),
+        (INGRESS_ROUTE_TCP, ("spec", "tls")),
+        *((INGRESS_ROUTE_TCP, ("spec", "routes", index)) for index in range(3)),
+        *((INGRESS_ROUTE_TCP, ("spec", "routes", 2, "services", index)) for index in range(3)),
+    )
+    return {
+        "traefik tcp": Setup(
+            product="traefik",
+            router=router_for(traefik_rollout(trafficRouting={"traefik": {"ingressRouteTCPs": ["db"]}})),
+            start={INGRESS_ROUTE_TCP: ingress_route(TCP, ref=INGRESS_ROUTE_TCP)},
+            shows=weights,
+            places=places,
+        ),
+        "traefik http and tcp": Setup(
+            product="traefik",
+            router=router_for(traefik_rollout(trafficRouting=both, steps=STEPS)),
+            start={
+                TRAEFIK_SERVICE: traefik_service(WEIGHTED),
+                INGRESS_ROUTE_TCP: ingress_route(TCP, ref=INGRESS_ROUTE_TCP),
+                INGRESS_ROUTE: ingress_route(SHOP),
+            },
+            shows=_ROUTES,
+            places=places,
+            sayable=_traefik_says,
+            only_read=frozenset({INGRESS_ROUTE}),
+            unnamed=frozenset({INGRESS_ROUTE}),
         ),
     }
 

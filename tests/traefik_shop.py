@@ -96,8 +96,10 @@ class Shop:
         assert await self.ask(path, times, headers) == {pod_hash: times}
 
     async def ask(self, path: str, times: int, headers: Mapping[str, str] | None = None) -> Counter[str]:
-        """Send *times* requests, one after the other, and count by which hash they were answered."""
-        async with aiohttp.ClientSession(headers={"host": HOST, **(headers or {})}) as session:
+        """Send *times* requests, each by a connection of its own, and count by which hash they were answered."""
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True), headers={"host": HOST, **(headers or {})}
+        ) as session:
             found: Counter[str] = Counter()
             for _ in range(times):
                 async with session.get(f"{self.url}{path}") as answer:
@@ -153,13 +155,32 @@ def objects(steps: list[Manifest], *managed: str, syntax: str = "") -> list[Mani
     ]
 
 
+def tcp_objects(steps: list[Manifest]) -> list[Manifest]:
+    """Give the Rollout `web` with *steps*, its Services, and an IngressRouteTCP that takes every connection."""
+    routing = {"traefik": {"ingressRouteTCPs": ["web"]}}
+    fields: dict[str, Any] = {"canaryService": "web-canary", "stableService": "web-stable", "scaleDownDelaySeconds": 2}
+    listed = [{"name": "web-stable", "port": 80, "weight": 100}, {"name": "web-canary", "port": 80, "weight": 0}]
+    spec = {"entryPoints": ["web"], "routes": [{"match": "HostSNI(`*`)", "services": listed}]}
+    named = {"name": "web", "namespace": "default"}
+    return [
+        service("web-stable", {"app": "web"}),
+        service("web-canary", {"app": "web"}),
+        {"apiVersion": "traefik.io/v1alpha1", "kind": "IngressRouteTCP", "metadata": named, "spec": spec},
+        rollout_manifest("web", *steps, istio=False, trafficRouting=routing, **fields),
+    ]
+
+
 @asynccontextmanager
-async def shop_with(folder: Path, steps: list[Manifest], *managed: str, syntax: str = "") -> AsyncIterator[Shop]:
-    """Open the shop: everything runs, the Rollout rests on its first version and the load is on. *folder* is for the kubeconfig."""
+async def shop_with(folder: Path, given: list[Manifest], *, loaded: bool = True) -> AsyncIterator[Shop]:
+    """
+    Open the shop: everything runs, the Rollout among the objects *given* rests on its first version and the load is on.
+
+    *folder* is for the kubeconfig. What is not *loaded* gets no requests but those that a test sends.
+    """
     definitions = [*foreign_definitions("traefik.io"), *crd_manifests()]
     async with AsyncExitStack() as stack:
         cluster = await stack.enter_async_context(DevCluster(definitions=definitions, api=ApiServer, drain_seconds=1.0))
-        for manifest in objects(steps, *managed, syntax=syntax):
+        for manifest in given:
             cluster.store.create(cluster.store.registry.of_manifest(manifest), manifest, namespace="default")
         addresses = LoopbackAddresses()
         stack.callback(addresses.close)
@@ -179,7 +200,8 @@ async def shop_with(folder: Path, steps: list[Manifest], *managed: str, syntax: 
                 if await is_served(traefik):
                     break
                 await asyncio.sleep(0.1)  # Traefik reads the API server when it likes to
-        load.start()
+        if loaded:
+            load.start()
         stack.push_async_callback(load.stop)
         yield shop
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tiphys.api.meta import Manifest
-from traefik_shop import Shop, shop_with
+from traefik_shop import Shop, objects, shop_with
 
 
 def step_and_pause(weight: int) -> list[Manifest]:
@@ -17,7 +17,7 @@ def step_and_pause(weight: int) -> list[Manifest]:
 async def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Shop]:
     monkeypatch.setenv("KUBECONFIG", "/nowhere")
     steps: list[Manifest] = [each for weight in (20, 50, 100) for each in step_and_pause(weight)]
-    async with shop_with(tmp_path, steps) as running:
+    async with shop_with(tmp_path, objects(steps)) as running:
         yield running
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tiphys.api.meta import Manifest
-from traefik_shop import shop_with
+from traefik_shop import objects, shop_with, tcp_objects
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +28,7 @@ async def test_requests_with_the_header_are_the_canarys_and_the_others_go_by_wei
         {"setHeaderRoute": {"name": "beta"}},
         {"pause": {}},
     ]
-    async with shop_with(tmp_path, steps, "staff", "beta") as shop:
+    async with shop_with(tmp_path, objects(steps, "staff", "beta")) as shop:
         stable = shop.rollout()["status"]["stableRS"]
         shop.set_image("2")
         await shop.phase("Paused", step=3)
@@ -63,7 +63,7 @@ async def test_a_part_of_what_matches_is_copied_exactly_and_answered_as_before(t
         header_step("beta", ("x-beta", "exact", "1")),
         {"pause": {}},
     ]
-    async with shop_with(tmp_path, steps, "beta", "shadow", syntax=syntax) as shop:
+    async with shop_with(tmp_path, objects(steps, "beta", "shadow", syntax=syntax)) as shop:
         stable = shop.rollout()["status"]["stableRS"]
         shop.set_image("2")
         await shop.phase("Paused", step=3)
@@ -91,3 +91,25 @@ async def test_a_part_of_what_matches_is_copied_exactly_and_answered_as_before(t
         await shop.load.stop()
         assert shop.load.failures == []
         assert (shop.names("IngressRoute"), shop.names("TraefikService")) == ({"web"}, {"web"})
+
+
+async def test_connections_are_split_as_the_steps_say(tmp_path: Path) -> None:
+    steps: list[Manifest] = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 50}, {"pause": {}}]
+    async with shop_with(tmp_path, tcp_objects(steps), loaded=False) as shop:
+        stable = shop.rollout()["status"]["stableRS"]
+        assert await shop.ask("/", 20) == {stable: 20}
+
+        shop.set_image("2")
+        for step, weight in ((1, 20), (3, 50)):
+            await shop.phase("Paused", step=step)
+            canary = shop.rollout()["status"]["currentPodHash"]
+            async with asyncio.timeout(30):
+                while await shop.ask("/", 100) != {
+                    stable: 100 - weight,
+                    canary: weight,
+                }:  # Traefik takes over what it reads when it likes to
+                    pass
+            shop.promote()
+
+        await shop.phase("Healthy")
+        await shop.answered_by(canary, {})

@@ -9,7 +9,13 @@ from routed_apps import APPS, App, at_rest, reader
 from scenarios import ROLLOUT, template
 from tiphys.api import names
 
-MADE = {"nginx": {"Ingress"}, "smi": {"TrafficSplit", "HTTPRouteGroup"}, "ambassador": {"Mapping"}, "apisix": {"ApisixRoute"}}
+MADE = {
+    "nginx": {"Ingress"},
+    "smi": {"TrafficSplit", "HTTPRouteGroup"},
+    "ambassador": {"Mapping"},
+    "traefik": {"IngressRoute"},
+    "apisix": {"ApisixRoute"},
+}
 """The kinds of the objects that a router makes; behind the others there are only the user's."""
 LEFT = sorted(name for name, app in APPS.items() if app.product != "alb")  # what becomes of its action is told by its own tests
 

@@ -293,9 +293,10 @@ class ApisixRouting(Wire, frozen=True):
 
 
 class TraefikRouting(Wire, frozen=True):
-    """Traffic through a Traefik weighted service."""
+    """Traffic through a Traefik weighted service, or through IngressRouteTCPs that list both Services (ours: the reference has no TCP)."""
 
     weighted_traefik_service_name: str = ""
+    ingress_route_tcps: tuple[str, ...] = msgspec.field(default=(), name="ingressRouteTCPs")
 
 
 class NamedRef(Wire, frozen=True):

@@ -41,7 +41,6 @@ REQUIRED: Final[Mapping[type[Struct], tuple[str, ...]]] = {
     rollout.IstioDestinationRule: ("canarySubsetName", "name", "stableSubsetName"),
     rollout.IstioVirtualService: ("name",),
     rollout.ManagedRoute: ("name",),
-    rollout.TraefikRouting: ("weightedTraefikServiceName",),
     status.AwsResource: ("arn", "name"),
     status.RunStatus: ("name", "status"),
     status.StepPluginStatus: ("index", "name", "operation"),

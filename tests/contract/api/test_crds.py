@@ -114,6 +114,10 @@ def test_a_narrower_definition_would_be_noticed() -> None:
     ]
 
 
+LOOSER = {"Rollout.spec.strategy.canary.trafficRouting.traefik"}
+"""Where less is demanded here: a Rollout that splits connections alone names no TraefikService."""
+
+
 @needs_shared
 @pytest.mark.parametrize("kind", TYPES)
 def test_required_fields_are_the_same(kind: str) -> None:
@@ -128,7 +132,8 @@ def test_required_fields_are_the_same(kind: str) -> None:
             if isinstance(schema.get(key), dict):
                 yield from required(schema[key], f"{path}[]")
 
-    assert dict(required(schema_of(OURS[kind]), kind)) == dict(required(schema_of(THEIRS[kind]), kind))
+    theirs = {path: names for path, names in required(schema_of(THEIRS[kind]), kind) if path not in LOOSER}
+    assert dict(required(schema_of(OURS[kind]), kind)) == theirs
 
 
 @needs_shared

@@ -286,6 +286,7 @@ _SCHEMAS = {
     ("networking.istio.io", "DestinationRule"): ("istio/all.yaml", "destinationrules.networking.istio.io", "v1"),
     ("traefik.io", "TraefikService"): ("traefik/all.yaml", "traefikservices.traefik.io", "v1alpha1"),
     ("traefik.io", "IngressRoute"): ("traefik/all.yaml", "ingressroutes.traefik.io", "v1alpha1"),
+    ("traefik.io", "IngressRouteTCP"): ("traefik/all.yaml", "ingressroutetcps.traefik.io", "v1alpha1"),
     # Traefik 2 is not described there; what we write in its group has the same form.
     ("traefik.containo.us", "TraefikService"): ("traefik/all.yaml", "traefikservices.traefik.io", "v1alpha1"),
     ("traefik.containo.us", "IngressRoute"): ("traefik/all.yaml", "ingressroutes.traefik.io", "v1alpha1"),
