@@ -56,4 +56,5 @@ crds: setup ## write deploy/crds.yaml from the types
 lock: setup ## pin the dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-header --quiet pyproject.toml --output-file requirements.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet pyproject.toml --output-file deploy/requirements.lock
+	uv pip compile --universal --python-version 3.11 --extra aws --generate-hashes --no-header --quiet pyproject.toml --output-file deploy/requirements-aws.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet tests/moto.in --output-file tests/moto.lock

@@ -213,6 +213,25 @@ async def test_troubleshooting(stage: Stage, tmp_path: Path) -> None:
     reader.has_finished()
 
 
+async def test_verification(stage: Stage, tmp_path: Path) -> None:
+    reader = Reader("docs/verification.md", tmp_path, stage.kubeconfig, stage.envoy.url)
+
+    await reader.types(
+        'sed "s|http://mesh.example|$MESH|" examples/probe.yaml | kubectl apply -f -',
+        "tiphys status probe",
+        "tiphys set image probe web=tiphys/rollouts-demo:2",
+        "kubectl wait rollout/probe --for=jsonpath='{.status.phase}'=Paused --timeout=60s",
+    )
+    verified = await reader.types("kubectl get rollout probe -o jsonpath='{.status.canary.weights.verified}'")
+    await reader.types("tiphys promote probe")
+    assert (await reader.types("tiphys status probe")).splitlines()[-1] == "Healthy"
+    described = await reader.types("kubectl describe rollout probe")
+
+    assert verified == "true"
+    assert "Verified:" in described
+    reader.has_finished()
+
+
 async def test_install(tmp_path: Path) -> None:
     async with DevCluster(api=ApiServer, pods=False) as cluster:
         write_kubeconfig(tmp_path / "kubeconfig", cluster.url)
@@ -308,6 +327,7 @@ def test_every_page_with_commands_is_read_here() -> None:
         "docs/devcluster.md",
         "docs/install.md",
         "docs/troubleshooting.md",
+        "docs/verification.md",
     }
 
 
