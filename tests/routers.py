@@ -591,6 +591,14 @@ def _gateway_setups() -> dict[str, Setup]:
             places=((tcp, (*rules, 0)), (tls, (*rules, 0, "backendRefs", 0)), (http, ("metadata", "labels"))),
             sayable=_gateway_says,
         ),
+        "gateway plugin with routes chosen by labels": Setup(
+            product="gatewayAPI",
+            router=router_for(gateway_plugin_rollout({"httpRouteSelector": {"matchLabels": {"team": "shop"}}})),
+            start={http: gateway_route(_HTTP_ROUTE, ref=http), mesh: gateway_route(_MESH_ROUTE, ref=mesh)},
+            shows=weights,
+            places=((http, (*rules, 0)), (mesh, ("metadata", "labels"))),
+            unnamed=frozenset({http, mesh}),
+        ),
         "gateway tcp": Setup(
             product="gatewayAPI",
             router=router_for(gateway_rollout({"tcpRoutes": [{"name": "web"}]})),

@@ -118,6 +118,18 @@ def test_a_router_that_somebody_changes_is_put_right_at_once() -> None:
     assert said(controller) == (20, "v1", "v2")
 
 
+def test_a_rollout_that_names_a_route_of_the_same_router_does_not_leave_that_router() -> None:
+    controller = at_rest(weight(20), {"pause": {}})
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+
+    routing = {"appMesh": {"virtualService": {"routes": ["main"]}}}
+    controller.edit(ROLLOUT, "web", {"spec": {"strategy": {"canary": {"trafficRouting": routing}}}})
+    seen = seen_on_the_way(controller)
+
+    assert seen == [(20, "v1", "v2")]
+
+
 def test_a_router_that_leads_elsewhere_is_told_by_name_and_taken_up_again_when_it_comes_back() -> None:
     controller = at_rest(weight(20), {"pause": {}})
     kind = (MESH_ROUTER.group, MESH_ROUTER.kind)

@@ -1,5 +1,6 @@
 """Does a canary behind the Gateway API go from the image change to its promotion, no faster than its implementation follows?"""
 
+from collections.abc import Iterable
 from typing import Any
 
 from inprocess import InProcessController, rollout_manifest, service_manifest
@@ -35,9 +36,11 @@ def route(kind: str, *, rules: list[Manifest] | None = None, parent: Manifest = 
 STATIC = {"name": "static", "matches": [{"path": {"type": "PathPrefix", "value": "/static"}}], "backendRefs": [{"name": "cdn", "port": 80}]}
 
 
-def at_rest(routing: Manifest, *routes: Manifest, steps: tuple[Manifest, ...] = STEPS) -> InProcessController:
-    """Give a controller whose Rollout `web`, behind *routes*, rests on its first version."""
-    cluster = VirtualCluster(definitions=[*foreign_definitions(GROUP), *crd_manifests()])
+def at_rest(
+    routing: Manifest, *routes: Manifest, steps: tuple[Manifest, ...] = STEPS, definitions: Iterable[Manifest] = ()
+) -> InProcessController:
+    """Give a controller whose Rollout `web`, behind *routes*, rests on its first version; *definitions* are those of the routes."""
+    cluster = VirtualCluster(definitions=[*(definitions or foreign_definitions(GROUP)), *crd_manifests()])
     controller = InProcessController(cluster, decide=decide, gate=violated)
     cluster.join(controller)
     for manifest in (service_manifest(STABLE_SERVICE), service_manifest(CANARY_SERVICE), *routes):
@@ -132,6 +135,41 @@ def test_no_step_is_done_before_the_implementation_has_followed() -> None:
     assert (controller.rollout().status.phase, weights(controller)) == ("Healthy", (100, 0))
 
 
+def test_routes_chosen_by_labels_join_when_they_get_the_label_and_stay_behind_when_they_lose_it() -> None:
+    selector = {"matchExpressions": [{"key": "delivery", "operator": "In", "values": ["web"]}]}
+    other = route("HTTPRoute")
+    other["metadata"] = {"name": "other", "namespace": "default"}
+    chosen = route("HTTPRoute")
+    chosen["metadata"] = {"name": "web", "namespace": "default", "labels": {"delivery": "web"}}
+    routing = {"plugins": {"argoproj-labs/gatewayAPI": {"httpRouteSelector": selector}}}
+    controller = at_rest(routing, chosen, other, steps=(weight(20), {"pause": {}}))
+
+    def said() -> list[Any]:
+        routes = (controller.manifest(HTTP, name) for name in ("web", "other"))
+        return [[backend.get("weight", 1) for backend in each["spec"]["rules"][-1]["backendRefs"]] for each in routes]
+
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+    before = said()
+    controller.edit(HTTP, "other", {"metadata": {"labels": {"delivery": "web"}}})
+    controller.cluster.advance(1)
+    both = said()
+    labels = controller.manifest(HTTP, "other")["metadata"]["labels"]
+    controller.edit(HTTP, "web", {"metadata": {"labels": {"delivery": None}}})
+    controller.edit(HTTP, "other", {"metadata": {"labels": {"delivery": None}}})
+    controller.cluster.advance(1)
+    told = controller.rollout().status.message
+    controller.edit(HTTP, "other", {"metadata": {"labels": {"delivery": "web"}}})
+    controller.cluster.advance(1)
+
+    assert before == [[80, 20], [1, 0]]
+    assert both == [[80, 20], [80, 20]]
+    assert labels == {"delivery": "web", "rollouts.argoproj.io/gatewayapi-canary": "in-progress"}
+    assert "httpRouteSelector" in told
+    assert "must fit at least one HTTPRoute" in told
+    assert controller.rollout().status.phase == "Paused"
+
+
 def test_a_route_that_nobody_reports_on_holds_nothing_up() -> None:
     controller = at_rest({"gatewayAPI": {"httpRoutes": [{"name": "web"}]}}, route("HTTPRoute"))
 
@@ -182,3 +220,20 @@ def test_a_route_at_rest_costs_no_write() -> None:
         controller.cluster.advance(700)
 
     assert not [(verb, plural) for verb, plural, _ in controller.api.done[before:] if plural in {"httproutes", "tcproutes"}]
+
+
+def test_a_kind_that_is_served_in_an_older_version_only_is_used_in_that_one() -> None:
+    definitions = []
+    for definition in foreign_definitions(GROUP):
+        if definition["spec"]["names"]["kind"] == "TCPRoute":
+            (old,) = (each for each in definition["spec"]["versions"] if each["name"] == "v1alpha2")
+            definition["spec"]["versions"] = [{**old, "storage": True}]
+        definitions.append(definition)
+    tcp = {**route("TCPRoute"), "apiVersion": "gateway.networking.k8s.io/v1alpha2"}
+    controller = at_rest({"gatewayAPI": {"tcpRoutes": [{"name": "web"}]}}, tcp, steps=(weight(20), {"pause": {}}), definitions=definitions)
+
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+
+    assert weights(controller, TCP) == (80, 20)
+    assert controller.manifest(TCP, "web")["apiVersion"] == "gateway.networking.k8s.io/v1alpha2"

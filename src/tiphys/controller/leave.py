@@ -87,7 +87,8 @@ def _read(rollout: Rollout, part: Manifest, sight: Sight, caches: Mirror, router
     if loading(caches, kinds_of(refs_of(routers), searches_of(routers))):
         return None
     present = sight.named.routers
-    kept = frozenset((*sight.named.refs, *made_beside(present, sight.found)))
+    chosen = caches.mentioning(sight.named.searches)
+    kept = frozenset((*sight.named.refs, *chosen, *made_beside(present, sight.found)))
     return _Earlier(canary=canary, routers=routers, found=found_by(routers, rollout.metadata.uid, caches), kept=kept)
 
 

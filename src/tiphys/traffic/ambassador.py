@@ -91,6 +91,11 @@ class AmbassadorRouter:
         """Name the bases, and every copy that may stand; those of experiments, whose names nobody knows, are found as ours."""
         return [ref for base in self.bases for ref in (self._ref(base), *self._copy_refs(base, self.managed))]
 
+    def makes(self, found: Mapping[Ref, Manifest]) -> Sequence[Ref]:
+        """Name the Mappings that lead to experiments, as far as they stand."""
+        named = set(self.reads())
+        return [ref for base in self.bases for ref in self._copy_refs(base, self.managed, found) if ref not in named]
+
     def problems(self, found: Mapping[Ref, Manifest]) -> Sequence[SpecError]:
         """Tell everything that is wrong with, or missing from, the Mappings."""
         problems = [*self.malformed]

@@ -11,9 +11,9 @@ from tiphys.core.intent import Feature, Role, Routed, TrafficIntent
 from tiphys.core.pairs import backends
 from tiphys.core.wish import fold_routes
 from tiphys.traffic.gateway_route import Managed, Route, Services, managed_rules, said, take_apart, warnings, written
-from tiphys.traffic.gateway_spec import Target, canary_problems, targets_of
+from tiphys.traffic.gateway_spec import Choice, Target, canary_problems, targets_of
 from tiphys.traffic.gateway_status import cannot_mirror, reported
-from tiphys.traffic.router import Confirmation, Ref, Rendered
+from tiphys.traffic.router import Confirmation, Ref, Rendered, Search
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.shares import wished_experiments
 from tiphys.traffic.together import combine, combine_verified
@@ -47,6 +47,7 @@ class GatewayRouter:
     canary: str
     stable: str
     targets: tuple[Target, ...]
+    choices: tuple[Choice, ...] = ()
     steps: tuple[Step, ...] = ()
     managed: tuple[str, ...] = ()
     maximum: int = 100
@@ -60,16 +61,22 @@ class GatewayRouter:
     @property
     def supports(self) -> frozenset[Feature]:
         """Say what the routes can do; TCP and TLS routes know no headers, and a list of the plugin's says which of its routes do."""
-        return SUPPORTS if not self.targets or any(target.takes_routes for target in self.targets) else SUPPORTS - _OF_RULES
+        named = self.targets or self.choices
+        return SUPPORTS if not named or any(target.takes_routes for target in self.targets) else SUPPORTS - _OF_RULES
 
     def reads(self) -> Sequence[Ref]:
         """Name the routes."""
         return [target.ref for target in self.targets]
 
+    def searches(self) -> Sequence[Search]:
+        """Name what the routes that are chosen by labels have."""
+        return [search for choice in self.choices for search in choice.searches]
+
     def problems(self, found: Mapping[Ref, Manifest]) -> Sequence[SpecError]:
         """Tell everything that is wrong with, or missing from, the objects."""
         problems = [*self.malformed]
-        for target in self.targets:
+        problems += [choice.missing() for choice in self.choices if not any(choice.fits(*each) for each in found.items())]
+        for target in self._targets(found):
             try:
                 route = self._taken_apart(target, found, self._services(None), self.managed)
             except SpecError as error:
@@ -80,7 +87,7 @@ class GatewayRouter:
 
     def routed(self, found: Mapping[Ref, Manifest]) -> Routed | None:
         """Read what the objects say now; a route that cannot be read agrees to nothing, and one that takes no managed routes to all."""
-        answers = [(target, self._said(target, found)) for target in self.targets]
+        answers = [(target, self._said(target, found)) for target in self._targets(found)]
         takers = [answer for target, answer in answers if target.takes_routes and answer is not None]
         return combine(
             [
@@ -105,7 +112,7 @@ class GatewayRouter:
         told: list[str] = []
         errors: list[SpecError] = []
         services = self._services(wish)
-        for target in self.targets:
+        for target in self._targets(found):
             try:
                 route = self._taken_apart(target, found, services, wish.managed)
                 apply[target.ref] = written(route, wish)
@@ -118,7 +125,18 @@ class GatewayRouter:
 
     def reported(self, found: Mapping[Ref, Manifest]) -> Confirmation:
         """Say whether the implementations have taken every route as it is now, by its status."""
-        return combine_verified([reported(ref, found[ref]) for ref in self.reads() if ref in found])
+        return combine_verified([reported(each.ref, found[each.ref]) for each in self._targets(found) if each.ref in found])
+
+    def _targets(self, found: Mapping[Ref, Manifest]) -> Sequence[Target]:
+        """Give the routes that are named, and those of *found* that are chosen by labels."""
+        named = {target.ref for target in self.targets}
+        chosen = {
+            ref: Target(ref=ref, field=choice.field, label=choice.label)
+            for choice in self.choices
+            for ref, manifest in found.items()
+            if ref not in named and choice.fits(ref, manifest)
+        }
+        return (*self.targets, *(chosen[ref] for ref in sorted(chosen)))
 
     def _services(self, wish: TrafficIntent | None) -> Services:
         """Say which Services are meant; the roles of *wish* come before those of the status."""
@@ -173,12 +191,13 @@ def gateway_router(rollout: Rollout, settings: Settings) -> GatewayRouter:  # no
     if routing is None:
         raise ValueError("a Rollout without trafficRouting has no Gateway API router")
     pair = backends(canary, rollout.status.canary.stable_ping_pong)
-    targets, malformed = targets_of(routing, rollout.metadata.namespace)
+    targets, choices, malformed = targets_of(routing, rollout.metadata.namespace)
     return GatewayRouter(
         namespace=rollout.metadata.namespace,
         canary=pair.canary,
         stable=pair.stable,
         targets=targets,
+        choices=choices,
         steps=canary.steps,
         managed=tuple(dict.fromkeys(route.name for route in routing.managed_routes)),
         maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,

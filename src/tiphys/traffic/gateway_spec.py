@@ -1,26 +1,29 @@
 """Which routes does a Rollout name, in the block of its own or in the one of the reference's plugin? (Traffic-routing reference 4.10.1.)"""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
 from tiphys.api.errors import SpecError
-from tiphys.api.meta import Wire
+from tiphys.api.meta import LabelSelector, Manifest, Wire
 from tiphys.api.rollout import CanaryStrategy, GatewayApiRouting, TrafficRouting
-from tiphys.traffic.router import Ref
+from tiphys.traffic.manifests import mapping
+from tiphys.traffic.router import Ref, Search
 
 GROUP: Final = "gateway.networking.k8s.io"
 PLUGIN: Final = "argoproj-labs/gatewayAPI"
 HTTP, GRPC, TLS, TCP = "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute"
+KINDS: Final = (HTTP, GRPC, TLS, TCP)
 MOST: Final = 1_000_000
 """The largest weight that a route can hold."""
 
 _ROUTING: Final = "spec.strategy.canary.trafficRouting"
 _NATIVE: Final = f"{_ROUTING}.gatewayAPI"
 _FOREIGN: Final = f"{_ROUTING}.plugins[{PLUGIN}]"
+_OPERATORS: Final = ("In", "NotIn", "Exists", "DoesNotExist")
 _RULE_NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 
 
@@ -48,6 +51,56 @@ class Target:
     label: Label | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """All routes of *kind* in *namespace* whose labels fit *selector*, which stands in the *field* of the Rollout; weights only."""
+
+    kind: str
+    namespace: str
+    field: str
+    selector: LabelSelector
+    label: Label | None = None
+
+    @property
+    def searches(self) -> Sequence[Search]:
+        """Look for routes by one of the labels that they must have, in each of the values that it may have."""
+        pairs = [f"{key}={value}" for key, value in sorted(self.selector.match_labels.items())[:1]]
+        asked = {each.operator: each for each in reversed(self.selector.match_expressions)}
+        if not pairs and "In" in asked:
+            pairs = [f"{asked['In'].key}={value}" for value in asked["In"].values]
+        if not pairs and "Exists" in asked:
+            pairs = [asked["Exists"].key]
+        return [Search(group=GROUP, kind=self.kind, namespace=self.namespace, name=pair) for pair in pairs]
+
+    def fits(self, ref: Ref, manifest: Manifest) -> bool:
+        """Tell whether the object is meant."""
+        if (ref.group, ref.kind, ref.namespace) != (GROUP, self.kind, self.namespace):
+            return False
+        try:
+            return self.selector.matches(dict(_labels(manifest)))
+        except SpecError:
+            return False
+
+    def missing(self) -> SpecError:
+        """Say that no route fits."""
+        chosen = self.selector.text()
+        wanted = f"must fit at least one {self.kind} ({self.kind} {self.namespace}/{chosen.replace(' ', '')})"
+        return SpecError(field=self.field, found=chosen, wanted=wanted)
+
+
+def mentions(route: Manifest) -> Iterable[str]:
+    """Give the labels of *route* as `Choice` looks for them: `key=value`, and `key`."""
+    try:
+        labels = _labels(route)
+    except SpecError:
+        return ()
+    return [*labels, *(f"{key}={value}" for key, value in labels.items())]
+
+
+def _labels(manifest: Manifest) -> Mapping[str, Any]:
+    return mapping(mapping(manifest.get("metadata"), "metadata").get("labels"), "metadata.labels")
+
+
 class PluginRoute(Wire, frozen=True):
     """One route in a list of the plugin's."""
 
@@ -66,10 +119,10 @@ class PluginSpec(Wire, frozen=True):
     grpc_routes: tuple[PluginRoute, ...] = ()
     tcp_routes: tuple[PluginRoute, ...] = ()
     tls_routes: tuple[PluginRoute, ...] = ()
-    http_route_selector: dict[str, msgspec.Raw] | None = None
-    grpc_route_selector: dict[str, msgspec.Raw] | None = None
-    tcp_route_selector: dict[str, msgspec.Raw] | None = None
-    tls_route_selector: dict[str, msgspec.Raw] | None = None
+    http_route_selector: LabelSelector | None = None
+    grpc_route_selector: LabelSelector | None = None
+    tcp_route_selector: LabelSelector | None = None
+    tls_route_selector: LabelSelector | None = None
     namespace: str = ""
     disable_in_progress_label: bool = False
     in_progress_label_key: str = "rollouts.argoproj.io/gatewayapi-canary"
@@ -81,9 +134,10 @@ def block_of(routing: TrafficRouting) -> object:
     return routing.gateway_api if routing.gateway_api is not None else routing.plugins.get(PLUGIN)
 
 
-def targets_of(routing: TrafficRouting, namespace: str) -> tuple[tuple[Target, ...], tuple[SpecError, ...]]:
-    """Give the routes that *routing* of a Rollout in *namespace* names, and what is wrong with how it names them."""
+def targets_of(routing: TrafficRouting, namespace: str) -> tuple[tuple[Target, ...], tuple[Choice, ...], tuple[SpecError, ...]]:
+    """Give the routes that *routing* of a Rollout in *namespace* names, those it chooses by labels, and what is wrong with it."""
     targets: list[Target] = []
+    choices: list[Choice] = []
     problems: list[SpecError] = []
     if routing.gateway_api is not None:
         targets += _native(routing.gateway_api, namespace)
@@ -97,13 +151,17 @@ def targets_of(routing: TrafficRouting, namespace: str) -> tuple[tuple[Target, .
             problems.append(SpecError(field=_FOREIGN, found=PLUGIN, wanted=f"must have the form that this plugin reads ({error})"))
         else:
             named = list(_of_plugin(spec, namespace))
-            problems += _plugin_problems(spec, named)
+            choices += _choices(spec, namespace)
+            if not named and not choices:
+                wanted = "needs a route: one of httpRoute, grpcRoute, tlsRoute, tcpRoute, their lists or their selectors"
+                problems.append(SpecError(field=_FOREIGN, found=None, wanted=wanted))
+            problems += _unsearchable(choices)
             targets += named
     problems += [
         SpecError(field=each.field, found=None, wanted=f"needs the name of a {each.ref.kind}") for each in targets if not each.ref.name
     ]
     problems += _twice(targets)
-    return tuple(dict.fromkeys(target for target in targets if target.ref.name)), tuple(problems)
+    return tuple(dict.fromkeys(target for target in targets if target.ref.name)), tuple(choices), tuple(problems)
 
 
 def canary_problems(canary: CanaryStrategy, targets: Sequence[Target]) -> Iterator[SpecError]:
@@ -154,7 +212,7 @@ def _native(block: GatewayApiRouting, namespace: str) -> Iterator[Target]:
 
 def _of_plugin(spec: PluginSpec, namespace: str) -> Iterator[Target]:
     where = spec.namespace or namespace
-    label = None if spec.disable_in_progress_label else Label(key=spec.in_progress_label_key, value=spec.in_progress_label_value)
+    label = _progress_label(spec)
     lists: Mapping[str, tuple[str, tuple[PluginRoute, ...], str]] = {
         HTTP: ("http", spec.http_routes, spec.http_route),
         GRPC: ("grpc", spec.grpc_routes, spec.grpc_route),
@@ -173,19 +231,33 @@ def _of_plugin(spec: PluginSpec, namespace: str) -> Iterator[Target]:
             )
 
 
-def _plugin_problems(spec: PluginSpec, named: Sequence[Target]) -> Iterator[SpecError]:
+def _choices(spec: PluginSpec, namespace: str) -> Iterator[Choice]:
     selectors = {
-        "httpRouteSelector": spec.http_route_selector,
-        "grpcRouteSelector": spec.grpc_route_selector,
-        "tlsRouteSelector": spec.tls_route_selector,
-        "tcpRouteSelector": spec.tcp_route_selector,
+        HTTP: ("httpRouteSelector", spec.http_route_selector),
+        GRPC: ("grpcRouteSelector", spec.grpc_route_selector),
+        TLS: ("tlsRouteSelector", spec.tls_route_selector),
+        TCP: ("tcpRouteSelector", spec.tcp_route_selector),
     }
-    chosen = [key for key, selector in selectors.items() if selector is not None]
-    for key in chosen:
-        wanted = "routes cannot be chosen by labels in this version of Tiphys: name them"
-        yield SpecError(field=f"{_FOREIGN}.{key}", found=key, wanted=wanted)
-    if not named and not chosen:
-        yield SpecError(field=_FOREIGN, found=None, wanted="needs a route: one of httpRoute, grpcRoute, tlsRoute, tcpRoute or their lists")
+    for kind, (key, selector) in selectors.items():
+        if selector is not None:
+            yield Choice(
+                kind=kind, namespace=spec.namespace or namespace, field=f"{_FOREIGN}.{key}", selector=selector, label=_progress_label(spec)
+            )
+
+
+def _unsearchable(choices: Sequence[Choice]) -> Iterator[SpecError]:
+    for choice in choices:
+        if not choice.searches:
+            wanted = "must ask for a label that routes have (matchLabels, or an expression with In or Exists)"
+            yield SpecError(field=choice.field, found=choice.selector.text() or None, wanted=wanted)
+        for each in choice.selector.match_expressions:
+            if each.operator not in _OPERATORS:
+                wanted = f"must have one of {', '.join(_OPERATORS)}"
+                yield SpecError(field=f"{choice.field}.matchExpressions.operator", found=each.operator, wanted=wanted)
+
+
+def _progress_label(spec: PluginSpec) -> Label | None:
+    return None if spec.disable_in_progress_label else Label(key=spec.in_progress_label_key, value=spec.in_progress_label_value)
 
 
 def _twice(targets: Sequence[Target]) -> Iterator[SpecError]:

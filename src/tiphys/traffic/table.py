@@ -81,6 +81,7 @@ ROUTERS: Final[tuple[Product, ...]] = (
         router=gateway.gateway_router,
         supports=gateway.SUPPORTS,
         plugin=gateway_spec.PLUGIN,
+        mentions=tuple(((gateway_spec.GROUP, kind), gateway_spec.mentions) for kind in gateway_spec.KINDS),
     ),
 )
 """Every product, in the order in which they are asked (traffic-routing reference 1.3)."""

@@ -31,8 +31,9 @@ from tiphys.core.intent import HeaderMatch, HeaderRoute, MatchKind, MirrorRoute,
 from tiphys.core.observed import Verification
 from tiphys.traffic.gateway_match import beginning
 from tiphys.traffic.gateway_status import reported
+from tiphys.traffic.router import Searching
 from tiphys.traffic.settings import Settings
-from tiphys.traffic.table import routers_of, unsupported
+from tiphys.traffic.table import MENTIONS, routers_of, unsupported
 from tiphys.traffic.together import render_all, reported_by_all
 
 HTTP = gateway_ref("HTTPRoute")
@@ -192,6 +193,43 @@ def plugin_problems(spec: Manifest) -> list[str]:
     return [str(problem) for problem in router.problems(dict.fromkeys(router.reads(), PLAIN))]
 
 
+@pytest.mark.parametrize(
+    ("selector", "said"),
+    [
+        ({}, "httpRouteSelector: Required value: must ask for a label that routes have"),
+        ({"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]}, 'Selector: Invalid value: "!a": must ask for a label'),
+        (
+            {"matchLabels": {"a": "b"}, "matchExpressions": [{"key": "a", "operator": "Has"}]},
+            'httpRouteSelector.matchExpressions.operator: Invalid value: "Has": must have one of In, NotIn, Exists, DoesNotExist',
+        ),
+    ],
+)
+def test_a_selector_that_cannot_be_looked_for_is_told(selector: Manifest, said: str) -> None:
+    told = plugin_problems({"httpRouteSelector": selector})
+
+    assert [problem for problem in told if said in problem], told
+
+
+@pytest.mark.parametrize(
+    ("selector", "names"),
+    [
+        ({"matchLabels": {"team": "shop", "app": "web"}}, ["app=web"]),
+        ({"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "api"]}]}, ["app=web", "app=api"]),
+        ({"matchExpressions": [{"key": "app", "operator": "Exists"}]}, ["app"]),
+    ],
+)
+def test_routes_are_looked_for_by_a_label_that_they_must_have(selector: Manifest, names: list[str]) -> None:
+    router = router_for(gateway_plugin_rollout({"grpcRouteSelector": selector, "namespace": "edge"}))
+    assert isinstance(router, Searching)
+
+    searches = router.searches()
+
+    assert [search.name for search in searches] == names
+    assert {(search.kind, search.namespace) for search in searches} == {("GRPCRoute", "edge")}
+    mentioned = set(MENTIONS["gateway.networking.k8s.io", "GRPCRoute"]({"metadata": {"labels": {"app": "web", "team": "shop"}}}))
+    assert mentioned & set(names)
+
+
 def header_step(name: str = "first", header: str = "x-a", **value: str) -> Manifest:
     return {"setHeaderRoute": {"name": name, "match": [{"headerName": header, "headerValue": value or {"exact": "1"}}]}}
 
@@ -242,11 +280,10 @@ def test_what_is_wrong_with_the_block_or_the_route_is_told(gateway: Manifest, fo
 @pytest.mark.parametrize(
     ("spec", "said"),
     [
-        ({}, f"{PLUGIN}: Required value: needs a route: one of httpRoute, grpcRoute, tlsRoute, tcpRoute or their lists"),
+        ({}, f"{PLUGIN}: Required value: needs a route: one of httpRoute, grpcRoute, tlsRoute, tcpRoute, their lists or their selectors"),
         (
             {"httpRouteSelector": {"matchLabels": {"a": "b"}}},
-            f'{PLUGIN}.httpRouteSelector: Invalid value: "httpRouteSelector": '
-            "routes cannot be chosen by labels in this version of Tiphys: name them",
+            f'{PLUGIN}.httpRouteSelector: Invalid value: "a=b": must fit at least one HTTPRoute (HTTPRoute default/a=b)',
         ),
         (
             {"httpRoute": 5},
