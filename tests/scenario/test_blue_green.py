@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from scenarios import ACTIVE_SERVICE, PREVIEW_SERVICE, SERVICE, Story, at_rest, blue_green_app, subsequence
+from scenarios import ACTIVE_SERVICE, PAUSE_STEP, PREVIEW_SERVICE, SERVICE, Story, app, at_rest, blue_green_app, subsequence, weight
+from scenarios import told as told_canary
 from tiphys.api import names
 from tiphys.core.actions import Why
 
@@ -17,7 +18,7 @@ def selected(story: Story) -> tuple[str, str]:
     return story.selected(ACTIVE_SERVICE), story.selected(PREVIEW_SERVICE)
 
 
-def test_the_first_version_takes_the_traffic_once_it_is_whole() -> None:
+def test_30_the_first_version_takes_the_traffic_once_it_is_whole() -> None:
     story = Story(blue_green_app(image="1-slow-20s"))
 
     story.advance(10)
@@ -70,7 +71,7 @@ def test_what_an_autoscaler_looks_at_are_the_pods_that_serve() -> None:
     assert status.blue_green.preview_selector == story.hash_of("2")
 
 
-def test_a_manual_update_waits_for_a_person_and_ends_with_one_event_each() -> None:
+def test_31_a_manual_update_waits_for_a_person_whatever_its_seconds_and_ends_with_one_event_each() -> None:
     story = told(autoPromotionEnabled=False, autoPromotionSeconds=10)
     story.set_image("2")
     story.until_phase("Paused", "BlueGreenPause")
@@ -87,7 +88,7 @@ def test_a_manual_update_waits_for_a_person_and_ends_with_one_event_each() -> No
     assert not story.status.controller_pause
 
 
-def test_auto_promotion_comes_after_its_seconds() -> None:
+def test_31_auto_promotion_comes_after_its_seconds() -> None:
     story = told(autoPromotionSeconds=30)
     story.set_image("2")
     story.until_phase("Paused", "BlueGreenPause")
@@ -174,7 +175,7 @@ def test_after_an_abort_and_a_retry_the_update_waits_again() -> None:
     assert selected(story) == ("1", "2")
 
 
-def test_going_back_within_the_delay_needs_no_pause() -> None:
+def test_29_going_back_within_the_delay_needs_no_pause() -> None:
     story = told(scaleDownDelaySeconds=300)
     story.set_image("2")
     story.until(lambda: story.stable == "2" and names.SCALE_DOWN_DEADLINE in story.annotations("1"))
@@ -189,7 +190,7 @@ def test_going_back_within_the_delay_needs_no_pause() -> None:
     assert story.onlooker.problems == []
 
 
-def test_going_back_after_the_delay_is_an_update_like_any_other() -> None:
+def test_29_going_back_after_the_delay_is_an_update_like_any_other() -> None:
     story = told()
     story.set_image("2")
     story.rest()
@@ -286,7 +287,7 @@ def test_a_change_of_replicas_with_a_small_preview_is_followed_at_once() -> None
     assert (story.phase, story.sizes) == ("Healthy", {"2": 5})
 
 
-def test_the_revision_limit_lets_the_older_of_two_waiting_versions_go() -> None:
+def test_14_the_revision_limit_lets_the_older_of_two_waiting_versions_go() -> None:
     story = told(scaleDownDelaySeconds=600, scaleDownDelayRevisionLimit=1)
     story.set_image("2")
     story.until(lambda: story.stable == "2" and names.SCALE_DOWN_DEADLINE in story.annotations("1"))
@@ -308,7 +309,7 @@ def test_a_delay_of_zero_lets_the_old_version_go_at_once() -> None:
     assert story.sizes == {"2": 3}
 
 
-def test_a_deadline_that_nobody_can_read_has_passed() -> None:
+def test_13_a_deadline_that_nobody_can_read_has_passed() -> None:
     story = told(scaleDownDelaySeconds=600)
     story.set_image("2")
     story.until(lambda: story.stable == "2" and names.SCALE_DOWN_DEADLINE in story.annotations("1"))
@@ -375,3 +376,102 @@ def test_analysis_gates_are_refused_by_name_until_they_are_carried_out() -> None
 
     assert story.phase == "Degraded"
     assert "spec.strategy.blueGreen.prePromotionAnalysis" in story.message("InvalidSpec")
+
+
+def test_12_a_preview_keeps_its_own_size_whatever_the_replicas() -> None:
+    story = told(previewReplicaCount=3, autoPromotionEnabled=False)
+    story.set_image("2")
+    story.until_phase("Paused", "BlueGreenPause")
+
+    story.edit_spec(replicas=2)
+    story.rest()
+
+    assert story.sizes == {"1": 2, "2": 3}
+    assert story.annotations("2")[names.DESIRED_REPLICAS] == "2"
+
+
+def test_15_a_version_that_the_active_service_still_selects_keeps_its_pods() -> None:
+    story = told(scaleDownDelaySeconds=0)
+    story.pause()
+    story.set_image("2")
+    story.rest()
+    story.set_image("3")
+    story.rest()
+
+    assert story.selected(ACTIVE_SERVICE) == "1"
+    assert story.sizes["1"] == 3
+
+
+def test_25_a_promoted_rollout_becomes_a_canary_in_one_write_and_stays_where_it_is() -> None:
+    story = told()
+    replica_sets, pods = dict(story.replica_sets), story.pods("1")
+
+    story.edit_spec(strategy={"blueGreen": None, "canary": {"steps": [{"setWeight": 20}]}})
+    story.until_phase("Healthy")
+
+    status = story.status
+    assert (status.current_step_index, bool(status.current_step_hash)) == (1, True)
+    assert (status.blue_green.active_selector, status.blue_green.preview_selector) == ("", "")
+    assert (status.selector, story.condition("Completed")[0]) == ("app=web", "True")
+    assert (list(story.replica_sets), story.pods("1")) == (list(replica_sets), pods)
+    writes = [
+        body for verb, plural, body in story.controller.api.done if (verb, plural) == ("patch", "rollouts") and "currentStepIndex" in body
+    ]
+    assert len(writes) == 1
+
+
+def test_a_canary_in_mid_update_becomes_blue_green_and_comes_to_its_end() -> None:
+    story = at_rest([*blue_green_app(autoPromotionEnabled=False)[:2], *app(weight(50), PAUSE_STEP, routing="none", replicas=4)])
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+
+    story.edit_spec(strategy={"canary": None, "blueGreen": {"activeService": ACTIVE_SERVICE, "previewService": PREVIEW_SERVICE}})
+    story.rest()
+
+    assert (selected(story), story.phase, story.sizes) == (("2", "2"), "Healthy", {"2": 4})
+    assert (story.status.current_step_index, story.status.canary.weights) == (None, None)
+
+
+def test_a_blue_green_rollout_in_mid_update_becomes_a_canary_and_comes_to_its_end() -> None:
+    story = told(autoPromotionEnabled=False)
+    story.set_image("2")
+    story.until_phase("Paused", "BlueGreenPause")
+
+    story.edit_spec(strategy={"blueGreen": None, "canary": {"steps": [{"setWeight": 50}]}})
+    story.rest()
+
+    assert (story.phase, story.stable, story.sizes) == ("Healthy", "2", {"2": 3})
+
+
+def test_28_only_a_rollback_inside_the_window_skips_the_steps() -> None:
+    story = told_canary(weight(50), PAUSE_STEP, routing="none", replicas=4, spec={"rollbackWindow": {"revisions": 1}})
+    for image in ("2", "3"):
+        story.set_image(image)
+        story.until_phase("Paused", "CanaryPauseStep")
+        story.promote()
+        story.rest()
+
+    story.set_image("2")
+    story.rest()
+    assert (story.phase, story.stable) == ("Healthy", "2")
+    story.set_image("3")
+    story.rest()
+    story.promote()
+    story.rest()
+    story.set_image("1")
+    story.rest()
+
+    assert (story.phase, story.status.message, story.stable) == ("Paused", "CanaryPauseStep", "3")
+
+
+def test_33_an_abort_between_switch_and_promotion_brings_the_active_service_back() -> None:
+    story = told()
+    story.set_image("2")
+    story.until(lambda: story.selected(ACTIVE_SERVICE) == "2")
+    story.edit_status(stableRS=story.hash_of("1"), abort=True)
+
+    story.rest()
+
+    assert (story.selected(ACTIVE_SERVICE), story.phase) == ("1", "Degraded")
+    assert story.sizes == {"1": 3}
+    assert story.onlooker.problems == []

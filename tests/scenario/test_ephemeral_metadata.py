@@ -66,7 +66,7 @@ def test_an_aborted_version_keeps_its_mark() -> None:
     assert roles(story) == {"1": {"stable"}, "2": {"canary"}}
 
 
-def test_marks_that_leave_the_spec_leave_the_pods_whichever_was_taken_out() -> None:
+def test_43_marks_that_leave_the_spec_leave_the_pods_whichever_was_taken_out() -> None:
     """The reference leaves them where both are gone from the spec (12.5)."""
     story = marked()
 
@@ -142,7 +142,7 @@ def test_pods_of_a_version_on_its_way_keep_away_from_stable_pods() -> None:
     assert story.replica_sets["2"]["spec"]["template"]["spec"]["affinity"] == affinity
 
 
-def test_a_term_that_names_another_stable_version_is_replaced_and_the_users_own_stay() -> None:
+def test_45_a_term_that_names_another_stable_version_is_replaced_and_the_users_own_stay() -> None:
     own = {"weight": 7, "podAffinityTerm": {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "noisy"}}}}
     spread = template("1")
     spread["spec"]["affinity"] = {"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [own]}}
