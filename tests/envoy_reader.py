@@ -49,7 +49,7 @@ def _check(value: Any, key: str = "") -> None:  # noqa: ANN401 - any JSON value
     elif isinstance(value, list):
         for each in value:
             _check(each, key)
-    elif key in {"prefix", "path", "regex", "exact", "name", "cluster", "prefix_rewrite"}:
+    elif key in {"prefix", "path", "path_separated_prefix", "regex", "exact", "name", "cluster", "prefix_rewrite"}:
         assert isinstance(value, str), (key, value)
         assert value or key in {"exact", "prefix"}
         re.compile(value if key == "regex" else "")
@@ -108,6 +108,8 @@ def _path_fits(match: Json, path: str) -> bool:
         return re.fullmatch(match["safe_regex"]["regex"], path) is not None
     if match.get("case_sensitive") is False:
         match, path = {key: str(value).lower() for key, value in match.items()}, path.lower()
+    if "path_separated_prefix" in match:
+        return f"{path}/".startswith(f"{match['path_separated_prefix']}/")
     return path == match["path"] if "path" in match else path.startswith(match["prefix"])
 
 

@@ -113,6 +113,12 @@ def http_route(*rules: Manifest, name: str = "web", host: str = HOST) -> Manifes
     return _object("gateway.networking.k8s.io/v1", "HTTPRoute", name, spec)
 
 
+def mesh_route(*rules: Manifest, name: str = "web", service: str = "web") -> Manifest:
+    """An HTTPRoute for what is asked of a Service; see `http_rule`."""
+    parent = {"group": "", "kind": "Service", "name": service, "port": 80}
+    return _object("gateway.networking.k8s.io/v1", "HTTPRoute", name, {"parentRefs": [parent], "rules": list(rules)})
+
+
 def http_rule(*headers: Manifest, path: str = "/", **weights: int) -> Manifest:
     """A rule for requests with all of *headers*, for these Services by weight."""
     match: Manifest = {"path": {"type": "PathPrefix", "value": path}} | ({"headers": list(headers)} if headers else {})

@@ -170,6 +170,6 @@ async def test_a_plane_that_does_not_exist_is_named() -> None:
 
     assert (
         await running.line("Error")
-        == "Error: plane: found 'nope', wanted one or several of istio, smi, ambassador, apisix, alb, traefik, gateway, nginx"
+        == "Error: plane: found 'nope', wanted one or several of istio, smi, gamma, ambassador, apisix, alb, traefik, gateway, nginx"
     )
     assert await asyncio.wait_for(running.process.wait(), 20) == 1

@@ -189,7 +189,7 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
     default="istio",
     show_default=True,
     metavar="NAME[,NAME]",
-    help="Whose route objects proxies act upon: istio, smi, ambassador, apisix, alb (Envoy); traefik, gateway, nginx (Traefik).",
+    help="Whose route objects proxies act upon: istio, smi, gamma, ambassador, apisix, alb (Envoy); traefik, gateway, nginx (Traefik).",
 )
 @click.option("--pods/--no-pods", default=True, show_default=True, help="Run pods; without, they stay pending as without nodes.")
 @click.option("--rollouts/--no-rollouts", default=True, show_default=True, help="Install the definitions of Rollouts and their kin.")

@@ -16,8 +16,10 @@ from plane_objects import (
     expr,
     forward,
     header_condition,
+    http_rule,
     ingress,
     mapping,
+    mesh_route,
     route_group,
     rule,
     traffic_split,
@@ -33,8 +35,10 @@ KINDS = {
     "VirtualService": ("networking.istio.io", "virtualservices"),
     "DestinationRule": ("networking.istio.io", "destinationrules"),
     "Ingress": ("networking.k8s.io", "ingresses"),
+    "HTTPRoute": ("gateway.networking.k8s.io", "httproutes"),
 }
 MIRROR = {"name": "proxy-mirror", "enable": True, "config": {"host": "http://canary.default.svc:80", "sample_ratio": 0.25}}
+COPY = {"type": "RequestMirror", "requestMirror": {"percent": 25, "backendRef": {"name": "canary", "port": 80}}}
 OBJECTS: dict[str, list[Manifest]] = {
     "istio": [
         virtual_service(
@@ -48,6 +52,13 @@ OBJECTS: dict[str, list[Manifest]] = {
         traffic_split(stable=80, canary="20"),
         route_group({"name": "a", "pathRegex": "/x.*", "methods": ["GET"], "headers": [{"x-beta": "^1$"}]}),
         traffic_split("web-beta", matches="beta", canary=100),
+    ],
+    "gamma": [
+        mesh_route(
+            http_rule({"name": "x-beta", "value": "1"}, {"type": "RegularExpression", "name": "x-agent", "value": "QA.*"}, canary=100),
+            http_rule(stable=80, canary=20) | {"filters": [COPY], "matches": [{"path": {"type": "Exact", "value": "/x"}, "method": "GET"}]},
+            http_rule(stable=80, canary=20) | {"matches": [{"queryParams": [{"name": "v", "value": "2"}]}]},
+        ),
     ],
     "ambassador": [
         mapping("web", "stable", timeout_ms=1000, labels={"a": []}),
@@ -80,6 +91,7 @@ OBJECTS: dict[str, list[Manifest]] = {
 OTHERS = {
     "istio": virtual_service(route(("canary", 1)), hosts=("other.example",), name="other"),
     "smi": traffic_split("other", root="other", canary=1),
+    "gamma": mesh_route(http_rule(canary=1), name="other", service="other"),
     "ambassador": mapping("other", "canary", hostname="other.example"),
     "apisix": apisix_route(rule(match={"hosts": ["other.example"]}, backends=backends(canary=1)), name="other"),
     "alb": ingress(alb_path("canary", port={"number": 80}), name="other", host="other.example"),
@@ -125,7 +137,7 @@ def test_the_order_of_objects_does_not_matter_and_nothing_is_complained_about(pl
 
 @pytest.mark.parametrize("plane", OBJECTS)
 def test_a_malformed_object_never_ends_the_translation_nor_touches_the_others(plane: str) -> None:
-    other = "other" if plane == "smi" else "other.example"
+    other = "other" if plane in {"smi", "gamma"} else "other.example"
     assert shares(translated(OTHERS[plane]), other) == {"canary": 100}
 
     for index, manifest in enumerate(OBJECTS[plane]):

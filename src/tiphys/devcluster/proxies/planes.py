@@ -5,8 +5,8 @@ Each plane says in its module how requests enter. `traefik`, `gateway` and `ngin
 has a Traefik of its own, and the Host header is one that a route names. The others are translated for one Envoy and enter at its
 URL; the Host header decides:
 
-- the name of a Service (`parcel`, `parcel.shop`, ...) means that Service, as `istio` and `smi` steer it: planes between callers
-  and Services;
+- the name of a Service (`parcel`, `parcel.shop`, ...) means that Service, as `istio`, `smi` and `gamma` steer it: planes between
+  callers and Services;
 - a host that a route object names, or any other name for routes without hosts, means the gateway: `ambassador`, `apisix`, `alb`.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tiphys.api.errors import TiphysError
-from tiphys.devcluster.proxies import plane_alb, plane_ambassador, plane_apisix, plane_istio, plane_smi
+from tiphys.devcluster.proxies import plane_alb, plane_ambassador, plane_apisix, plane_gamma, plane_istio, plane_smi
 from tiphys.devcluster.proxies.builder import SERVICES, SLICES, Backends, Found, Kind, ProxyConfig, Said, together
 from tiphys.devcluster.proxies.plane_gateway import GATEWAY_API
 from tiphys.devcluster.proxies.plane_nginx import NGINX
@@ -38,6 +38,7 @@ class Plane:
 ENVOYS: Mapping[str, Plane] = {
     "istio": Plane(kinds=plane_istio.KINDS, says=plane_istio.istio_says),
     "smi": Plane(kinds=plane_smi.KINDS, says=plane_smi.smi_says),
+    "gamma": Plane(kinds=plane_gamma.KINDS, says=plane_gamma.gamma_says),
     "ambassador": Plane(kinds=plane_ambassador.KINDS, says=plane_ambassador.ambassador_says),
     "apisix": Plane(kinds=plane_apisix.KINDS, says=plane_apisix.apisix_says),
     "alb": Plane(kinds=plane_alb.KINDS, says=plane_alb.alb_says),
