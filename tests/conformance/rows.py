@@ -183,6 +183,20 @@ spec:
     - {name: $canary, port: 80, weight: 0}
 """
 
+_SERVICE_ROUTE = """
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {name: shop, labels: {team: shop}, annotations: {shop.example/note: ours}}
+spec:
+  parentRefs: [{group: "", kind: Service, name: shop, port: 80}]
+  rules:
+  - matches: [{path: {type: PathPrefix, value: /pictures}}]
+    backendRefs: [{name: $stable, port: 80}]
+  - backendRefs:
+    - {name: $stable, port: 80, weight: $full}
+    - {name: $canary, port: 80, weight: 0}
+"""
+
 _INGRESS = """
 apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -326,6 +340,14 @@ ROWS: Final[tuple[Row, ...]] = (
         lacks={"mirror": "cannot mirror"},
         gap=True,
         why="mirrors are an option of the Gateway API that Traefik does not have",
+    ),
+    Row(
+        name="gatewayAPI by Service",
+        products=("gatewayAPI",),
+        routing={"gatewayAPI": {"httpRoutes": [{"name": SHOP}]}},
+        objects=_SERVICE_ROUTE,
+        entrances=(Entrance(plane="gamma", host=MESH),),
+        why="an HTTPRoute of a mesh, as Linkerd and Istio read it; mirrors are Istio's, and refused once Linkerd has reported on the route",
     ),
     Row(
         name="istio, traefik",
