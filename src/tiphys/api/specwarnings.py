@@ -6,8 +6,9 @@ from typing import Final
 from tiphys.api import defaults
 from tiphys.api.errors import SpecError
 from tiphys.api.rollout import BlueGreenStrategy, CanaryStrategy, Rollout, RolloutSpec, SetCanaryScale, Step
-from tiphys.api.stepvalidation import FIELD, keys_of
+from tiphys.api.stepvalidation import FIELD, ROUTING, keys_of
 from tiphys.api.values import INVALID_SECONDS, duration_seconds
+from tiphys.api.verificationvalidation import verification_warnings
 
 _SCALE_DOWN: Final = ("", "never", "onsuccess", "progressively")
 _THRESHOLDS: Final = ("Percent", "Pods")
@@ -75,6 +76,7 @@ def _canary_warnings(spec: RolloutSpec, canary: CanaryStrategy) -> Iterator[Spec
     start = canary.analysis.starting_step if canary.analysis is not None else None
     if start is not None and not 0 <= start <= len(canary.steps):
         yield SpecError(field=f"{FIELD}.analysis.startingStep", found=start, wanted=f"must be 0 to {len(canary.steps)} (steps)")
+    yield from verification_warnings(canary, ROUTING)
     yield from _route_warnings(canary)
     for at, step in enumerate(canary.steps):
         yield from _step_warnings(step, f"{FIELD}.steps[{at}]")

@@ -1,18 +1,22 @@
 """What can be wrong with the probe that a Rollout names?"""
 
+import math
 import re
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
+from tiphys.api.defaults import max_traffic_weight
 from tiphys.api.errors import SpecError
-from tiphys.api.rollout import Probe, TrafficRouting
+from tiphys.api.rollout import CanaryStrategy, Probe, TrafficRouting
 from tiphys.api.stepvalidation import ROUTER_WANTED, has_router
 
 METHODS: Final = ("GET", "HEAD")
 FEWEST: Final = 20
 MOST: Final = 1000
 WIDEST: Final = 50
+DEVIATIONS: Final = 4.0
+"""How far from its expectation a measured share may be by chance, in standard deviations: once in 15,000 rounds it is further."""
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _TEXT: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _PATH: Final = re.compile(r"[^.\s]+(\.[^.\s]+)*")
@@ -36,6 +40,21 @@ def verification_problems(routing: TrafficRouting, at: str) -> Iterator[SpecErro
         yield SpecError(field=f"{field}.requests", found=probe.requests, wanted=f"must be {FEWEST} to {MOST}")
     if not 0 <= probe.tolerance <= WIDEST:
         yield SpecError(field=f"{field}.tolerance", found=probe.tolerance, wanted=f"must be 0 to {WIDEST} percentage points")
+
+
+def verification_warnings(canary: CanaryStrategy, at: str) -> Iterator[SpecError]:
+    """Warn of a probe that cannot tell the smallest share of any step from none; *at* as above."""
+    routing = canary.traffic_routing
+    probe = None if routing is None or routing.verification is None else routing.verification.probe
+    maximum = max_traffic_weight(canary)
+    shares = {min(step.set_weight, maximum - step.set_weight) for step in canary.steps if step.set_weight is not None}
+    least = min((share for share in shares if share > 0), default=None)
+    if probe is None or least is None:
+        return
+    needed = math.floor(DEVIATIONS**2 * (maximum - least) / least) + 1
+    if probe.requests < min(needed, MOST):
+        wanted = f"{min(needed, MOST)} or more to tell a share of {least} in {maximum} from none"
+        yield SpecError(field=f"{at}.verification.probe.requests", found=probe.requests, wanted=wanted)
 
 
 def _url_problems(url: str, field: str) -> Iterator[SpecError]:

@@ -10,13 +10,12 @@ import msgspec
 from tiphys.api.defaults import max_traffic_weight
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Probe
+from tiphys.api.verificationvalidation import DEVIATIONS
 from tiphys.core.observed import Observed, Verification
 from tiphys.core.slots import Slots, find_slots
 from tiphys.traffic.router import Confirmation, Question, Ref
 
 VIA: Final = "probe"
-DEVIATIONS: Final = 4.0
-"""How far from its expectation a share may be by chance, in standard deviations: once in 15,000 times it is further."""
 LEFTOVERS: Final = 2
 """So many answers of a round may come from pods that should get nothing: requests that were on their way when the weight changed."""
 

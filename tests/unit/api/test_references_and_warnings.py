@@ -141,3 +141,25 @@ def test_what_old_manifests_may_say_is_a_warning_and_no_problem(there: Rollout, 
 
 def test_a_good_spec_has_no_warnings() -> None:
     assert spec_warnings(routed({"setCanaryScale": {"replicas": 1}}, {"setHeaderRoute": HEADER}, {"setHeaderRoute": {"name": "a"}})) == ()
+
+
+def probed(requests: int, *weights: int) -> Rollout:
+    probe = {"url": "http://shop.example/", "hashHeader": "x-pod-hash", "requests": requests}
+    routing = {"istio": {"virtualService": {"name": "web"}}, "verification": {"probe": probe}}
+    return rollout(strategy=canary(*weights, routing=routing))
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        (probed(100, 20, 50), []),
+        (probed(100, 0, 100), []),
+        (probed(100, 5, 50), ["305 or more to tell a share of 5 in 100 from none"]),
+        (probed(305, 5, 50), []),
+        (probed(100, 50, 95), ["305 or more to tell a share of 5 in 100 from none"]),
+        (probed(100, 1), ["1000 or more to tell a share of 1 in 100 from none"]),
+        (probed(1000, 1), []),
+    ],
+)
+def test_a_probe_that_cannot_tell_the_smallest_share_from_none(there: Rollout, wanted: list[str]) -> None:
+    assert [warning.wanted for warning in spec_warnings(there)] == wanted
