@@ -2,7 +2,9 @@
 
 import builtins
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -19,6 +21,7 @@ from tiphys.controller.kinds import KNOWN, Kinds
 from tiphys.controller.kubecluster import ApiCluster
 from tiphys.controller.loop import Decide, Passes
 from tiphys.controller.named import Naming
+from tiphys.controller.outside import ApiWithRouters, Feeds, resources
 from tiphys.controller.queue import WorkQueue
 from tiphys.controller.telemetry import Telemetry
 from tiphys.core.actions import Action, Event, Plan
@@ -38,6 +41,9 @@ from tiphys.kube.errors import DecodeError, KubeError, UnreachableError, api_err
 from tiphys.kube.events import About
 from tiphys.kube.resources import PODS, Resource
 from tiphys.kube.store import Key, Store, Unreadable
+from tiphys.plugins.client import RouterApi
+from tiphys.plugins.outposts import Outposts
+from tiphys.plugins.router import external_router
 from tiphys.traffic.router import Question, Router
 from tiphys.traffic.settings import Settings as RouterSettings
 from tiphys.traffic.table import routers_of
@@ -143,21 +149,26 @@ class StoreApi:
         return self._write("create", PODS, name, lambda: _evicted(self.store, namespace, name), Manifest)
 
     def _write(self, verb: str, resource: Resource, what: str, write: Callable[[], Manifest], into: type[T]) -> T:
+        lost = UnreachableError("the store", "the connection was closed in the middle of an answer")
+        return self.through(verb, resource.plural, what, lambda: self._answer(write, into), lost=lost)
+
+    def through(self, verb: str, plural: str, what: str, write: Callable[[], T], *, lost: Exception) -> T:
+        """Let *write* happen, if the process lives; *lost* is raised where its answer never comes."""
         self.writes += 1
         if self.writes in self.deaths_before:
             raise Death
-        refusal = self.refuse(verb, resource.plural)
+        refusal = self.refuse(verb, plural)
         if refusal is not None:
             raise refusal
         if self.witness is not None:
             self.witness.before()
-        answer = self._answer(write, into)
+        answer = write()
         if self.witness is not None:
-            self.witness.after(verb, resource.plural, what)
-        self.done.append((verb, resource.plural, what))
+            self.witness.after(verb, plural, what)
+        self.done.append((verb, plural, what))
         if self.writes in self.lost:
-            raise UnreachableError("the store", "the connection was closed in the middle of an answer")
-        if self.writes in self.deaths or self.deadly(verb, resource.plural, what):
+            raise lost
+        if self.writes in self.deaths or self.deadly(verb, plural, what):
             raise Death
         return answer
 
@@ -254,6 +265,31 @@ class StoreFeed:
             store.spoil(Unreadable(key, version, error.problem))
 
 
+class RouterFeed:
+    """Asks routers in other processes when `pump` is called."""
+
+    def __init__(self, outposts: Outposts) -> None:
+        self._outposts = outposts
+        self._news = False
+
+    def start(self, kind: Kind, store: Store[Any], answered: Callable[[], None]) -> None:
+        self._outposts.start(kind, store, answered)
+        store.subscribe(self._changed)
+
+    def absent(self, kind: Kind) -> bool:
+        return self._outposts.absent(kind)
+
+    def pump(self) -> bool:
+        """Ask each router once, and say whether anything is new."""
+        self._news = False
+        for _, name in sorted(self._outposts.kinds):
+            at_once(self._outposts.look(name))
+        return self._news
+
+    def _changed(self, _key: Key, _old: object, _new: object) -> None:
+        self._news = True
+
+
 class Told:
     """Takes events and remembers them."""
 
@@ -303,11 +339,14 @@ class InProcessController:
         routers: RouterSettings | None = None,
         product: "AskedProduct | None" = None,
         probes: bool = True,
+        outside: Mapping[str, RouterApi] | None = None,
     ) -> None:
         self.cluster = cluster
         self.probes = probes
-        self.routers = routers or RouterSettings()
         self.product = product
+        self.outside = outside or {}
+        external = {name: partial(external_router, name) for name in self.outside}
+        self.routers = replace(routers or RouterSettings(), external=external)
         self.api = StoreApi(cluster.store)
         self.told = Told()
         self.requests: list[Request] = []
@@ -324,10 +363,14 @@ class InProcessController:
         naming = Naming(self._routers_of)
         self.feed = StoreFeed(self.cluster.store, kinds)
         self.feed.held.update(held)
-        self.caches = Mirror(self.feed, naming)
+        outposts = Outposts(self.outside, clock)
+        for resource in resources(outposts):
+            kinds.learn(resource)
+        self.router_feed = RouterFeed(outposts)
+        self.caches = Mirror(Feeds(self.feed, self.router_feed), naming, always=outposts.kinds)
         self.queue: WorkQueue[Key] = WorkQueue(clock)
         self.telemetry = Telemetry()
-        writer = ApiCluster(self.api, self.caches, kinds, self.told, ledger=self.requests.append)
+        writer = ApiCluster(ApiWithRouters(self.api, outposts), self.caches, kinds, self.told, ledger=self.requests.append)
         self.loop = Passes(
             caches=self.caches,
             cluster=writer,
@@ -342,6 +385,7 @@ class InProcessController:
         )
         self.caches.start(self.loop)
         self.feed.pump()
+        self.router_feed.pump()
 
     def _routers_of(self, rollout: Rollout) -> Sequence[Router]:
         routers = routers_of(rollout, settings=self.routers)
@@ -355,7 +399,7 @@ class InProcessController:
 
     def step(self) -> bool:
         """Hear the news and do one pass, if one is due."""
-        news = self.feed.pump()
+        news = self.feed.pump() | self.router_feed.pump()
         self.queue.ring()
         key = self.queue.take()
         if key is None:

@@ -11,6 +11,7 @@ from builders import rollout
 from router_setup import CANARY, MANAGED, PING_PONG, STABLE, Objects, Setup, after, alternating, router_for, strategy
 from routers_alb import alb_setups
 from routers_appmesh import app_mesh_setups
+from routers_external import external_setups
 from routers_traefik import TRAEFIK_SERVICE, traefik_rollout, traefik_service, traefik_setups
 from tiphys.api.meta import Manifest
 from tiphys.api.names import HASH_LABEL, MANAGED_BY
@@ -847,6 +848,7 @@ SETUPS: dict[str, Setup] = {
     **_ambassador_setups(),
     **alb_setups(),
     **app_mesh_setups(),
+    **external_setups(),
 }
 
 CRDS = Path(__file__).parents[2] / "shared" / "crds"

@@ -1,6 +1,7 @@
 """Does every command on the pages of the documentation do what its page says?"""
 
 import asyncio
+import json
 import re
 import shlex
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 import pytest
 
 from terminal import REPOSITORY, Terminal
@@ -20,6 +22,7 @@ from tiphys.demo.stage import Stage
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.cluster import DevCluster
 from tiphys.devcluster.kubeconfig import write_kubeconfig
+from tiphys.plugins.contract import Self, State, Wish
 
 Manifest = dict[str, Any]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -303,6 +306,33 @@ async def test_devcluster(tmp_path: Path) -> None:
     reader.has_finished()
 
 
+async def test_external_routers(tmp_path: Path) -> None:
+    """The commands themselves are run by `test_external_router.py`, and what is said in JSON is what is said."""
+    reader = Reader("docs/external-routers.md", tmp_path, tmp_path / "none")
+
+    reader.passes_over('tiphys router-check http://127.0.0.1:9300 --config \'{"host": "check.example"}\'')
+    reader.passes_over("python examples/external-router/show.py")
+
+    assert (reader.clone / "examples" / "external-router" / "show.py").exists()
+    reader.has_finished()
+
+
+def test_what_external_routers_say_on_their_page_is_the_contract() -> None:
+    blocks = re.findall(r"^```json\n(.*?)^```", (REPOSITORY / "docs/external-routers.md").read_text(), re.MULTILINE | re.DOTALL)
+    kinds = (Self, Wish, State)
+
+    for block, kind in zip(blocks, kinds, strict=True):
+        said = json.loads(block)
+        assert json.loads(msgspec.json.encode(msgspec.convert(said, kind, strict=True))) == _without_defaults(said)
+
+
+def _without_defaults(said: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Leave out what a page may show and nobody has to say."""
+    if isinstance(said, dict):
+        return {key: _without_defaults(value) for key, value in said.items() if (key, value) not in (("maximum", 100), ("uniform", True))}
+    return [_without_defaults(item) for item in said] if isinstance(said, list) else said
+
+
 async def test_contributing(tmp_path: Path) -> None:
     reader = Reader("CONTRIBUTING.md", tmp_path, tmp_path / "none")
 
@@ -325,6 +355,7 @@ def test_every_page_with_commands_is_read_here() -> None:
         "CONTRIBUTING.md",
         "docs/daily-use.md",
         "docs/devcluster.md",
+        "docs/external-routers.md",
         "docs/install.md",
         "docs/troubleshooting.md",
         "docs/verification.md",

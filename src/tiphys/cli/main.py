@@ -39,6 +39,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "controller": Entry("tiphys.cli.run:controller", "Run the controller"),
     "devcluster": Entry("tiphys.cli.run:devcluster", "Run a cluster in one process, for trying things"),
     "demo": Entry("tiphys.cli.run:demo", "A canary through a real proxy, on this machine"),
+    "router-check": Entry("tiphys.cli.routercheck:router_check", "Check whether a router in another process keeps the contract"),
     "completion": Entry("tiphys.cli.completion:completion", "Print the completion script for a shell"),
     "version": Entry("tiphys.cli.version:version", "Print the version"),
 }

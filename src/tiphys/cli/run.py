@@ -122,6 +122,19 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     show_default=True,
     help="Tag that says which Service a target group of AWS is for.",
 )
+@click.option(
+    "--router-plugin",
+    "router_plugins",
+    multiple=True,
+    metavar="NAME=URL",
+    help="A router in another process, by the name that Rollouts give below trafficRouting.plugins; may be repeated.",
+)
+@click.option(
+    "--router-plugin-config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="File that names such routers with their certificates, tokens and time limits.",
+)
 def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each option above
     """
     Run the controller until it is stopped.
@@ -133,6 +146,7 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
     from tiphys.controller.settings import Settings  # noqa: PLC0415 - heavy
     from tiphys.kube.config import load_connection  # noqa: PLC0415 - heavy
     from tiphys.kube.lease import Durations  # noqa: PLC0415 - heavy
+    from tiphys.plugins.partner import partners_of  # noqa: PLC0415 - heavy
     from tiphys.traffic.settings import Settings as RouterSettings  # noqa: PLC0415 - heavy
 
     given = chosen(click.get_current_context())
@@ -170,6 +184,7 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
                 verify_target_groups=options["verify_target_groups"],
                 alb_tag=options["alb_tag"],
             ),
+            partners=partners_of(options["router_plugins"], options["router_plugin_config"]),
         )
     )
 

@@ -172,7 +172,7 @@ class _Pass:
         for wanted in rendered.values():
             try:
                 changed = await self._make_say(wanted, action.wish)
-            except KubeError as error:
+            except TiphysError as error:
                 errors.append(error)
                 continue
             if changed and wanted.event is not None:

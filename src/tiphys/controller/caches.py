@@ -9,6 +9,7 @@ from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout, Step
 from tiphys.api.status import StepPluginStatus
+from tiphys.api.words import Phase
 from tiphys.api.workloads import EndpointSlice, ReplicaSet, Service
 from tiphys.controller.cluster import ENDPOINT_SLICE, REPLICA_SET, ROLLOUT, SERVICE, Kind, Watched
 from tiphys.controller.named import Naming, services_of
@@ -20,6 +21,7 @@ SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 ROLLOUT_KIND: Final[Kind] = ("argoproj.io", ROLLOUT)
 REPLICA_SET_KIND: Final[Kind] = ("apps", REPLICA_SET)
 SERVICE_KIND: Final[Kind] = ("", SERVICE)
+_AT_REST: Final = frozenset({Phase.HEALTHY, Phase.DEGRADED})
 SLICE_KIND: Final[Kind] = ("discovery.k8s.io", ENDPOINT_SLICE)
 
 
@@ -50,11 +52,12 @@ class Mirror:
     """
     The caches of a controller: one store per kind, found by index, and what was written for whom.
 
-    Kinds that only some Rollouts need are watched from the first time on that one needs them.
+    Kinds that only some Rollouts need are watched from the first time on that one needs them; *always* names those that are from the start.
     """
 
-    def __init__(self, feed: Feed, naming: Naming) -> None:
+    def __init__(self, feed: Feed, naming: Naming, *, always: Iterable[Kind] = ()) -> None:
         self._feed = feed
+        self._always = (ROLLOUT_KIND, REPLICA_SET_KIND, *always)
         self._naming = naming
         self.rollouts: Store[Rollout] = Store(
             Rollout,
@@ -84,7 +87,7 @@ class Mirror:
         self._listener = listener
         self.rollouts.subscribe(self._rollout_changed)
         self.replica_sets.subscribe(self._replica_set_changed)
-        for kind in (ROLLOUT_KIND, REPLICA_SET_KIND):
+        for kind in self._always:
             self.demand(kind)
 
     @property
@@ -147,6 +150,19 @@ class Mirror:
         """Give an object of a kind that some router needs, if it exists."""
         store = self._manifests.get((ref.group, ref.kind))
         return store.get(ref.namespace, ref.name) if store is not None else None
+
+    def documents(self, key: Key, group: str) -> Mapping[Ref, Manifest]:
+        """Give the objects of *group* that have the place of the Rollout *key*."""
+        found = {
+            Ref(group=kind[0], kind=kind[1], namespace=key.namespace, name=key.name): store.get(key.namespace, key.name)
+            for kind, store in self._manifests.items()
+            if kind[0] == group
+        }
+        return {ref: manifest for ref, manifest in found.items() if manifest is not None}
+
+    def moving(self, kind: Kind) -> bool:
+        """Tell whether a Rollout that needs objects of *kind* is on its way."""
+        return any(rollout.status.phase not in _AT_REST for rollout in self.rollouts.by_index("kind", kind))
 
     def made_for(self, uid: str, kinds: Iterable[Kind]) -> Mapping[Ref, Manifest]:
         """Give the objects of *kinds* that some router needs whose controller is the owner *uid*, in the order of their names."""
@@ -244,7 +260,7 @@ class Mirror:
             return
         if new is None and key not in self.rollouts:
             self._listener.gone(key, old)
-            if self.managed(key) or self.marked(key):
+            if self.managed(key) or self.marked(key) or self._held_outside(key):
                 self._changed(key)
         elif old is None or new is None or old is new or _by_a_person(old, new):
             self._listener.edited(key)
@@ -273,6 +289,7 @@ class Mirror:
         group, name = kind
 
         mentions, marks = _mentions(kind), _marks(kind)
+        outside = kind in self._always
 
         def changed(key: Key, old: Manifest | None, new: Manifest | None) -> None:
             self._tell(self.rollouts.by_index("ref", Ref(group=group, kind=name, namespace=key.namespace, name=key.name)))
@@ -282,8 +299,20 @@ class Mirror:
                 self._tell(self.rollouts.by_index("search", Search(group=group, kind=name, namespace=space, name=mentioned)))
             for owner in {owner for each in (old, new) if each is not None for owner in _manifest_owner(each)}:
                 self._tell(self.rollouts.by_index("uid", owner))
+            if outside:
+                self._outside_changed(key, name, there=new is not None)
 
         return changed
+
+    def _outside_changed(self, key: Key, router: str, *, there: bool) -> None:
+        """Look at the Rollout that a router speaks of, even one that is gone, and at those that have left the router."""
+        if key.namespace and (there or key in self.rollouts):
+            self._changed(key)
+        if not key.namespace:
+            self._tell(each for each in self.rollouts.values() if router in each.metadata.annotations.get(names.ROUTED_BY, ""))
+
+    def _held_outside(self, key: Key) -> bool:
+        return any(self.documents(key, group) for group in {kind[0] for kind in self._always if kind in self._manifests})
 
     def _tell(self, rollouts: Iterable[Rollout]) -> None:
         for rollout in rollouts:

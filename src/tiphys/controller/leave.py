@@ -14,6 +14,7 @@ from tiphys.controller.cluster import Cluster, key_of, rollout_ref
 from tiphys.controller.found import found_by, made_beside
 from tiphys.controller.named import kinds_of, refs_of, searches_of
 from tiphys.controller.observe import Sight
+from tiphys.controller.outside import silences
 from tiphys.core.actions import Plan, RouteTraffic
 from tiphys.core.intent import Backend, Role, TrafficIntent
 from tiphys.core.observed import Observed, Verification
@@ -77,19 +78,23 @@ def _stable_answers(seen: Observed) -> bool:
 
 
 def _read(rollout: Rollout, part: Manifest, sight: Sight, caches: Mirror, routers_of: Routers) -> _Earlier | None:
-    """Make the routers of *part* and find their objects; nothing while a cache of theirs is being filled."""
+    """Make the routers of *part* and find their objects; nothing while a cache of theirs is being filled, or one does not answer."""
     try:
-        canary = msgspec.convert(part, CanaryStrategy)
+        # Through bytes: specs of plugins are kept as such.
+        canary = msgspec.json.decode(msgspec.json.encode(part), type=CanaryStrategy)
     except msgspec.ValidationError:
         canary = CanaryStrategy()
     before = msgspec.structs.replace(rollout, spec=msgspec.structs.replace(rollout.spec, strategy=Strategy(canary=canary)))
     routers = routers_of(before)
     if loading(caches, kinds_of(refs_of(routers), searches_of(routers))):
         return None
+    found = found_by(routers, rollout.metadata.uid, caches)
+    if silences(routers, found) is not None:
+        return None
     present = sight.named.routers
     chosen = caches.mentioning(sight.named.searches)
     kept = frozenset((*sight.named.refs, *chosen, *made_beside(present, sight.found)))
-    return _Earlier(canary=canary, routers=routers, found=found_by(routers, rollout.metadata.uid, caches), kept=kept)
+    return _Earlier(canary=canary, routers=routers, found=found, kept=kept)
 
 
 async def _give_back(rollout: Rollout, earlier: _Earlier, cluster: Cluster) -> None:

@@ -25,6 +25,7 @@ from tiphys.controller.inquiries import Inquiries
 from tiphys.controller.leave import leave
 from tiphys.controller.named import Naming
 from tiphys.controller.observe import Eye, Sight
+from tiphys.controller.outside import let_go, silences
 from tiphys.controller.queue import WorkQueue
 from tiphys.controller.release import release
 from tiphys.controller.telemetry import Telemetry
@@ -165,6 +166,7 @@ class Passes:
         if rollout is None:
             if loading(self._caches, (ROLLOUT_KIND, REPLICA_SET_KIND)):
                 return LOADING_DELAY
+            await let_go(key, "", self._caches, self._cluster)
             waits = await release(key, None, self._caches, self._cluster, self._naming)
             return RELEASE_DELAY if waits else None
         if rollout.metadata.deletion_timestamp is not None:
@@ -179,14 +181,20 @@ class Passes:
         self._greet(rollout)
         if await claim(rollout, self._caches, self._cluster):
             return 0.0
+        await let_go(key, rollout.metadata.uid, self._caches, self._cluster)
         sight = self._eye.look(rollout, await self._pods(key, rollout))
         self._tell_verification(key, rollout, sight)
+        silence = silences(sight.named.routers, sight.found)
         plan = self._decide(sight.seen)
         try:
+            if silence is not None and silence.blind and not sight.seen.problems:
+                raise RoutingError([silence])
             await carry_out(plan, sight, self._cluster, self._gate)
         except TiphysError as error:
             await self._report_failure(key, sight.seen, error)
             raise
+        if silence is not None and not _rests(plan.status):
+            raise RoutingError([silence])
         await leave(rollout, sight, plan, self._caches, self._cluster, self._naming.routers_of)
         if _rests(plan.status):
             await release(key, rollout, self._caches, self._cluster, self._naming)

@@ -3,6 +3,8 @@
 import asyncio
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 import structlog
@@ -19,6 +21,7 @@ from tiphys.controller.kinds import KNOWN, Kinds
 from tiphys.controller.kubecluster import ApiCluster
 from tiphys.controller.loop import Decide, Passes
 from tiphys.controller.named import Naming
+from tiphys.controller.outside import ApiWithRouters, Feeds, resources
 from tiphys.controller.queue import WorkQueue
 from tiphys.controller.settings import Settings
 from tiphys.controller.telemetry import QueueMetrics, Telemetry
@@ -33,6 +36,10 @@ from tiphys.kube.events import About, Recorder
 from tiphys.kube.lease import Elector
 from tiphys.kube.resources import Resource
 from tiphys.kube.store import Key
+from tiphys.plugins.client import HttpRouter
+from tiphys.plugins.documents import GROUP
+from tiphys.plugins.outposts import Outposts
+from tiphys.plugins.router import external_router
 from tiphys.traffic.router import Router
 from tiphys.traffic.table import routers_of
 
@@ -106,8 +113,14 @@ class Controller:
         self.telemetry = meter.telemetry if meter is not None else Telemetry()
         kinds = Kinds(settings.routers.versions)
         naming = Naming(self._routers)
+        external = {each.name: partial(external_router, each.name) for each in settings.partners}
+        self._router_settings = replace(settings.routers, external={**settings.routers.external, **external})
+        self._partners = {each.name: HttpRouter(each) for each in settings.partners}
+        self._outposts = Outposts(self._partners, self._clock)
+        for resource in resources(self._outposts):
+            kinds.learn(resource)
         self._watches = Watches(client, kinds, self._clock, namespace=settings.namespace, instance_id=settings.instance_id)
-        self.caches = Mirror(self._watches, naming)
+        self.caches = Mirror(Feeds(self._watches, self._outposts), naming, always=self._outposts.kinds)
         self.queue = WorkQueue[Key](self._clock, watcher=QueueMetrics(self.telemetry.registry, "rollout", self._depth))
         self._recorder = Recorder(
             client,
@@ -120,7 +133,9 @@ class Controller:
         self._desk = Background(askers_for(self._clock) if askers is None else askers, self._clock)
         self._passes = Passes(
             caches=self.caches,
-            cluster=ApiCluster(client, self.caches, kinds, EventSink(self._recorder, self.telemetry), ledger=ledger),
+            cluster=ApiCluster(
+                ApiWithRouters(client, self._outposts), self.caches, kinds, EventSink(self._recorder, self.telemetry), ledger=ledger
+            ),
             queue=self.queue,
             clock=self._clock,
             naming=naming,
@@ -228,6 +243,7 @@ class Controller:
         try:
             async with asyncio.TaskGroup() as group:
                 self._watches.use(group)
+                self._outposts.use(group, lambda name: self.caches.moving((GROUP, name)))
                 recording = group.create_task(self._recorder.run(), name="events")
                 working = group.create_task(self.queue.work(self._passes.look, workers=self._settings.workers), name="passes")
                 self.caches.start(self._passes)
@@ -237,12 +253,15 @@ class Controller:
                 await asyncio.wait({working}, timeout=DRAIN_SECONDS)
                 working.cancel()
                 self._watches.stop()
+                self._outposts.stop()
                 await self._flush()
                 recording.cancel()
         finally:
             self.queue.close()
             await self._desk.stop()
             self.leading = False
+            for partner in self._partners.values():
+                await partner.close()
 
     async def _flush(self) -> None:
         try:
@@ -255,4 +274,4 @@ class Controller:
         return len(self.queue)
 
     def _routers(self, rollout: Rollout) -> tuple[Router, ...]:
-        return routers_of(rollout, settings=self._settings.routers)
+        return routers_of(rollout, settings=self._router_settings)

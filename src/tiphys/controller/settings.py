@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from tiphys.kube.config import Overrides
 from tiphys.kube.lease import Durations
+from tiphys.plugins.partner import Partner
 from tiphys.traffic.settings import Settings as RouterSettings
 
 
@@ -15,7 +16,7 @@ class Settings:
     *namespace* limits what is watched; nothing means all namespaces. *lease_namespace* is where the lease lies; nothing means the
     namespace of the connection. *metrics_port* and *health_port* are TCP ports on *host*: 0 takes a free one, nothing serves nothing.
     *resync* and *verify_interval*, between two questions about the same traffic, are in seconds. *probes* allows Rollouts to name a
-    URL that the controller then asks.
+    URL that the controller then asks. *partners* are the routers in other processes.
     """
 
     connection: Overrides = field(default_factory=Overrides)
@@ -34,6 +35,7 @@ class Settings:
     log_level: str = "info"
     log_format: str = "text"
     routers: RouterSettings = field(default_factory=RouterSettings)
+    partners: tuple[Partner, ...] = ()
 
     @property
     def lease_name(self) -> str:

@@ -22,6 +22,14 @@ class RoutingError(TiphysError):
         super().__init__("; ".join(str(error) for error in errors))
 
 
+class BlindError(TiphysError):
+    """Routers in other processes do not answer; *blind* says that what they say now was never known."""
+
+    def __init__(self, silences: Sequence[str], *, blind: bool) -> None:
+        self.blind = blind
+        super().__init__("; ".join(dict.fromkeys(silences)))
+
+
 class CreationError(TiphysError):
     """A ReplicaSet could not be created."""
 

@@ -171,6 +171,20 @@ class Placing(Protocol):
 
 
 @runtime_checkable
+class Distant(Protocol):
+    """A router in another process: what is known of it is what it said last."""
+
+    def silence(self, found: Mapping[Ref, Manifest]) -> str:
+        """
+        Say why what is known may be old; nothing while the router answers.
+
+        Raises:
+            SpecError: nothing can be read at all; `problems` says the same.
+
+        """
+
+
+@runtime_checkable
 class Searching(Protocol):
     """A router that also needs objects whose names the Rollout does not tell: those that mention one of its own."""
 

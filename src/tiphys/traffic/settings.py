@@ -1,8 +1,11 @@
 """What may the operator choose about routers, for all Rollouts?"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Final
+
+from tiphys.api.rollout import Rollout
+from tiphys.traffic.router import Router
 
 TRAFFIC_SPLIT: Final = ("split.smi-spec.io", "TrafficSplit")
 HTTP_ROUTE_GROUP: Final = ("specs.smi-spec.io", "HTTPRouteGroup")
@@ -28,6 +31,8 @@ class Settings:
 
     *verify_target_groups*: AWS is asked whether its load balancers do what Ingresses say; *alb_tag* is the tag that tells which Service
     a target group is for, beside those that the load balancer controller and EKS Auto Mode use.
+
+    *external*: the routers in other processes, by the name that Rollouts give below `plugins`.
     """
 
     istio_inherit: bool = False
@@ -37,6 +42,7 @@ class Settings:
     app_mesh_version: str = "v1beta2"
     verify_target_groups: bool = False
     alb_tag: str = "ingress.k8s.aws/resource"
+    external: Mapping[str, Callable[[Rollout], Router]] = field(default_factory=dict)
 
     @property
     def traefik_rules(self) -> str:

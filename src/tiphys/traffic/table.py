@@ -1,6 +1,6 @@
 """Which routers are there, which ones does a Rollout use, and what does it ask that they cannot do?"""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,7 @@ from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, St
 from tiphys.core.intent import Feature
 from tiphys.core.pairs import alternates
 from tiphys.traffic import alb, ambassador, apisix, appmesh, appmesh_routes, gateway, gateway_spec, istio, istio_rules, nginx, smi, traefik
-from tiphys.traffic.router import Marked, Router
+from tiphys.traffic.router import Distant, Marked, Router
 from tiphys.traffic.settings import APP_MESH, Settings
 
 Mention = str | tuple[str, str]
@@ -94,22 +94,29 @@ MENTIONS: Final[Mapping[tuple[str, str], Callable[[Manifest], Iterable[Mention]]
 MARKS: Final[Mapping[tuple[str, str], Marked]] = {kind: marked for product in ROUTERS for kind, marked in product.marks}
 """How the objects of a kind are marked, for all kinds that some router marks."""
 
-_FIELDS: Final = ("istio", "nginx", "alb", "smi", "ambassador", "appMesh", "traefik", "apisix")
+BUILT_IN: Final = frozenset(product.plugin for product in ROUTERS if product.plugin)
+"""The names below `plugins` that need no other process."""
 
 _ROUTING: Final = "spec.strategy.canary.trafficRouting"
 
 
 def routers_of(rollout: Rollout, *, settings: Settings) -> tuple[Router, ...]:
-    """Give the routers that *rollout* names, in the table's order. Products that the table lacks are told by `unsupported`."""
+    """
+    Give the routers that *rollout* names: in the table's order, then those in other processes by name.
+
+    What is neither is told by `unsupported`.
+    """
     routing = _routing(rollout)
     if routing is None:
         return ()
-    return tuple(product.router(rollout, settings) for product in ROUTERS if product.spec(routing) is not None)
+    ours = (product.router(rollout, settings) for product in ROUTERS if product.spec(routing) is not None)
+    others = (settings.external[name](rollout) for name in sorted(routing.plugins) if name in settings.external)
+    return (*ours, *others)
 
 
 def unsupported(rollout: Rollout, routers: Sequence[Router] | None = None) -> tuple[SpecError, ...]:
     """
-    Name every product that this version does not have, and every field that asks one of the routers for what it cannot do.
+    Name every plugin that nobody knows, and every field that asks one of the routers for what it cannot do.
 
     *routers* are those of *rollout*, as the operator set them up; nothing means as they are without any settings.
     """
@@ -118,7 +125,8 @@ def unsupported(rollout: Rollout, routers: Sequence[Router] | None = None) -> tu
         return ()
     if routers is None:
         routers = routers_of(rollout, settings=Settings())
-    return (*_unknown_products(routing), *(error for router in routers for error in lacking(router, rollout)))
+    external = {router.name for router in routers if isinstance(router, Distant)}
+    return (*_unknown_plugins(routing, external), *(error for router in routers for error in lacking(router, rollout)))
 
 
 def lacking(router: Router, rollout: Rollout) -> Iterator[SpecError]:
@@ -188,25 +196,12 @@ def _need(field: str, found: object, feature: Feature) -> Need:
     return Need(field=field, found=found, features=frozenset({feature}))
 
 
-def _unknown_products(routing: TrafficRouting) -> Iterator[SpecError]:
-    supported = {product.field for product in ROUTERS}
-    known = supported | {f"plugins[{product.plugin}]" for product in ROUTERS if product.plugin}
-    values = (
-        routing.istio,
-        routing.nginx,
-        routing.alb,
-        routing.smi,
-        routing.ambassador,
-        routing.app_mesh,
-        routing.traefik,
-        routing.apisix,
-    )
-    named = [field for field, value in zip(_FIELDS, values, strict=True) if value is not None]
-    named += [f"plugins[{name}]" for name in sorted(routing.plugins)]
-    for field in named:
-        if field not in known:
-            wanted = f"this version of Tiphys does not support this router; it supports: {', '.join(sorted(supported))}"
-            yield SpecError(field=f"{_ROUTING}.{field}", found=field, wanted=wanted)
+def _unknown_plugins(routing: TrafficRouting, external: Collection[str]) -> Iterator[SpecError]:
+    known = {*BUILT_IN, *external}
+    for name in sorted(routing.plugins):
+        if name not in known:
+            wanted = f"{_NO_SUCH_PLUGIN}; known here: {', '.join(sorted(known))}"
+            yield SpecError(field=f"{_ROUTING}.plugins[{name}]", found=name, wanted=wanted)
 
 
 def _routing(rollout: Rollout) -> TrafficRouting | None:
@@ -214,4 +209,8 @@ def _routing(rollout: Rollout) -> TrafficRouting | None:
     return None if canary is None else canary.traffic_routing
 
 
+_NO_SUCH_PLUGIN: Final = (
+    "no router of this name is known to the controller. Binaries of the ConfigMap argo-rollouts-config are not run: "
+    "let the router run as a service and start the controller with --router-plugin NAME=URL (docs/external-routers.md)"
+)
 _HEADERS: Final = frozenset({Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX})

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from routers import CRDS, MANAGED, SETUPS, Setup, after, crd_schema, istio_rollout, wishes
+from routers_external import EXTERNAL
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.core.intent import (
@@ -16,6 +17,7 @@ from tiphys.core.intent import (
     Routed,
     TrafficIntent,
 )
+from tiphys.plugins.router import SUPPORTS
 from tiphys.traffic.router import Ref, Rendered, Router
 from tiphys.traffic.table import ROUTERS, lacking
 from tiphys.traffic.together import combine, render_all
@@ -35,7 +37,7 @@ def test_every_product_of_the_table_is_met_here_and_shows_all_it_supports() -> N
     for setup in SETUPS.values():
         shown.setdefault(setup.product, set()).update(setup.shows)
 
-    assert shown == {product.name: set(product.supports) for product in ROUTERS}
+    assert shown == {product.name: set(product.supports) for product in ROUTERS} | {"external": set(SUPPORTS)}
 
 
 @every_setup
@@ -295,11 +297,12 @@ _SCHEMAS = {
 _UNDESCRIBED = {
     ("networking.k8s.io/v1", "Ingress"),
     ("split.smi-spec.io/v1alpha1", "TrafficSplit"),
+    ("routers.tiphys.dev/v1", EXTERNAL),
     *(("appmesh.k8s.aws/v1beta2", kind) for kind in ("VirtualService", "VirtualRouter", "VirtualNode")),
 }
 """
 What no CRD describes: the development cluster judges Ingresses, in the scenarios; the first TrafficSplits had no schema; App Mesh's
-definitions are not among the material.
+definitions are not among the material.; what is said to routers in other processes is judged by `tests/contract/plugins`.
 """
 
 

@@ -1,33 +1,38 @@
 """Which routers does a Rollout get, and what is refused?"""
 
-import pytest
+from functools import partial
 
 from builders import rollout
 from routers import MANAGED, istio_rollout, strategy
 from tiphys.api.rollout import Rollout
+from tiphys.plugins.router import external_router
 from tiphys.traffic.settings import Settings
 from tiphys.traffic.table import ROUTERS, routers_of, unsupported
-
-NOT_YET: dict[str, dict[str, object]] = {
-    "plugins[example/router]": {"plugins": {"example/router": {}}},
-}
 
 
 def routed(**routing: object) -> Rollout:
     return rollout(strategy=strategy(canaryService="c", stableService="s", trafficRouting=routing))
 
 
-@pytest.mark.parametrize(("field", "routing"), NOT_YET.items(), ids=NOT_YET)
-def test_a_product_that_is_not_in_the_table_is_refused_by_name(field: str, routing: dict[str, object]) -> None:
-    subject = routed(istio={"virtualService": {"name": "web"}}, **routing)
+def test_a_plugin_that_nobody_knows_is_refused_with_what_to_do() -> None:
+    (refused,) = unsupported(routed(plugins={"example/router": {}}))
 
-    (refused,) = unsupported(subject)
-
-    assert [router.name for router in routers_of(subject, settings=Settings())] == ["istio"]
     assert str(refused) == (
-        f'spec.strategy.canary.trafficRouting.{field}: Invalid value: "{field}": '
-        "this version of Tiphys does not support this router; it supports: " + ", ".join(sorted(product.field for product in ROUTERS))
+        'spec.strategy.canary.trafficRouting.plugins[example/router]: Invalid value: "example/router": '
+        "no router of this name is known to the controller. Binaries of the ConfigMap argo-rollouts-config are not run: let the router "
+        "run as a service and start the controller with --router-plugin NAME=URL (docs/external-routers.md); "
+        "known here: argoproj-labs/gatewayAPI"
     )
+
+
+def test_a_plugin_of_the_operator_is_known_and_comes_after_the_built_in_routers() -> None:
+    subject = routed(istio={"virtualService": {"name": "web"}}, plugins={"z/router": {}, "a/router": {}})
+    external = {name: partial(external_router, name) for name in ("a/router", "z/router", "never/named")}
+
+    routers = routers_of(subject, settings=Settings(external=external))
+
+    assert [router.name for router in routers] == ["istio", "a/router", "z/router"]
+    assert unsupported(subject, routers) == ()
 
 
 def test_no_router_needs_nothing() -> None:

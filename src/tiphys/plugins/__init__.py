@@ -1,0 +1,1 @@
+"""The same protocols, spoken to another process: routers of people who are not us."""
