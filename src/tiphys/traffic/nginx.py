@@ -52,7 +52,7 @@ class NginxRouter:
     A canary Ingress beside each stable one.
 
     *canary* and *stable* are the Services; a wish brings its own. *extra* holds the annotations that the user wants on canary
-    Ingresses. *mirror_field* is the first step that sets a mirror route, empty where none does. *malformed* is what is wrong with
+    Ingresses, *total* says that the Rollout names a maximum, so that they do too. *mirror_field* is the first step that sets a mirror route, empty where none does. *malformed* is what is wrong with
     the Rollout itself: its `nginx` block, and steps that ask for what the annotations cannot say.
     """
 
@@ -64,6 +64,7 @@ class NginxRouter:
     prefix: str = PREFIX
     extra: Mapping[str, str]
     maximum: int = 100
+    total: bool = False
     mirror_field: str = ""
     malformed: tuple[SpecError, ...] = ()
 
@@ -215,7 +216,7 @@ class NginxRouter:
         static = f"{self.prefix}/{nginx_says.STATIC_HEADER}"
         if wish.header_routes and any(key.startswith(static) for key in self.extra):
             raise SpecError(field=static, found="set for canary Ingresses", wanted="a header route needs this annotation for itself")
-        wanted = {**self.extra, **{f"{self.prefix}/{key}": value for key, value in nginx_says.split(wish).items()}}
+        wanted = {**self.extra, **{f"{self.prefix}/{key}": value for key, value in nginx_says.split(wish, total=self.total).items()}}
         if wish.header_routes:
             wanted[HEADER_ROUTES] = written_down(wish.header_routes)
         if nginx_says.CLASS in kept:
@@ -285,6 +286,7 @@ def nginx_router(rollout: Rollout, settings: Settings) -> NginxRouter:  # noqa: 
         prefix=prefix,
         extra=_extra(nginx, prefix),
         maximum=100 if routing.max_traffic_weight is None else routing.max_traffic_weight,
+        total=routing.max_traffic_weight is not None,
         mirror_field=next((each.field for each in standing if each.mirrors), ""),
         malformed=(*_malformed(nginx, targets), *_unsayable(canary, _extra(nginx, prefix), prefix)),
     )

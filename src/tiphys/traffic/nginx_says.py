@@ -23,10 +23,10 @@ _EVERYTHING: Final = (
 )
 
 
-def split(wish: TrafficIntent) -> dict[str, str]:
-    """Give the annotations, without prefix, that say the canary's weight and header routes."""
+def split(wish: TrafficIntent, *, total: bool) -> dict[str, str]:
+    """Give the annotations, without prefix, that say the canary's weight and header routes; *total* says of what the weight is a part."""
     said = {"canary": "true", "canary-weight": str(wish.weight(Role.CANARY))}
-    if wish.maximum != 100:
+    if total:
         said["canary-weight-total"] = str(wish.maximum)
     return said | by_header(wish.header_routes)
 

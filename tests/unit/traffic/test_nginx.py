@@ -83,6 +83,16 @@ def test_the_class_is_copied_from_where_the_stable_ingress_names_it_and_never_na
     assert "kubernetes.io/ingress.class" not in canary_ingress()["metadata"]["annotations"]
 
 
+@pytest.mark.parametrize(("maximum", "said"), [(None, None), (100, "100"), (1000, "1000")])
+def test_of_what_a_weight_is_a_part_is_said_where_the_rollout_says_it(maximum: int | None, said: str | None) -> None:
+    routing = {} if maximum is None else {"maxTrafficWeight": maximum}
+    wish = replace(WISH, maximum=maximum or 100)
+
+    written = router_for(nginx_rollout(trafficRouting=routing)).render(wish, {INGRESS: ingress(SPEC)}).apply
+
+    assert written[CANARY_INGRESS]["metadata"]["annotations"].get("nginx.ingress.kubernetes.io/canary-weight-total") == said
+
+
 def test_a_long_name_is_cut_so_that_the_canary_ingress_has_a_valid_one() -> None:
     name = "s" * 250
 
