@@ -52,8 +52,9 @@ class NginxRouter:
     A canary Ingress beside each stable one.
 
     *canary* and *stable* are the Services; a wish brings its own. *extra* holds the annotations that the user wants on canary
-    Ingresses, *total* says that the Rollout names a maximum, so that they do too. *mirror_field* is the first step that sets a mirror route, empty where none does. *malformed* is what is wrong with
-    the Rollout itself: its `nginx` block, and steps that ask for what the annotations cannot say.
+    Ingresses, *total* says that the Rollout names a maximum, so that they do too. *mirror_field* is the first step that sets a mirror
+    route, empty where none does. *malformed* is what is wrong with the Rollout itself: its `nginx` block, and steps that ask for what
+    the annotations cannot say.
     """
 
     owner: Owner
