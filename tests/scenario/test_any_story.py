@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 
+from balancer import Balancer
 from scenarios import BETA, PAUSE_STEP, REPLICA_SET, ROLLOUT, SERVICE, SHADOW, VIRTUAL_SERVICE, Routing, Story, app, pause, scale, weight
 from tiphys.api.meta import Manifest
+from tiphys.controller.inquiries import AskError
 from tiphys.core.actions import Why
 from tiphys.core.observed import Verification
 
 OURS = {"ReconciliationError", "UnsafeAction", "TrafficRoutingError"}
 """Events that tell of a mistake of our own: nothing in these stories makes them."""
+ILL = AskError("balancer is ill: HTTP 503")
 
 
 class Fate:
@@ -22,7 +25,8 @@ class Fate:
         self.dice = random.Random(seed)  # noqa: S311 - a story that can be told again, not a secret
         self.routing: Routing = self.dice.choice(("istio", "istio", "subsets", "none", "empty"))
         self.versions = 1
-        self.log: list[str] = []
+        asked = self.routing in {"istio", "subsets"} and self.dice.random() < 0.5
+        self.balancer = Balancer(noes=self.dice.choice((0, 0, 2)), seconds=self.dice.choice((0.2, 5.0))) if asked else None
 
     def steps(self) -> list[Manifest]:
         return [self._step() for _ in range(self.dice.randint(0, 5))]
@@ -58,6 +62,7 @@ class Fate:
             self._hurt_a_pod,
             self._hurt_a_version,
             self._doubt,
+            self._trouble_the_balancer,
         ]
         self.dice.choice(deeds)(story)
 
@@ -86,11 +91,15 @@ class Fate:
     def _doubt(self, story: Story) -> None:
         story.verification = self.dice.choice((None, Verification.NOT_YET, Verification.YES))
 
+    def _trouble_the_balancer(self, _story: Story) -> None:
+        if self.balancer is not None:
+            self.balancer.answer = self.dice.choice((None, lambda _router: ILL, lambda _router: None, lambda _router: {"canary": 50}))
+
 
 def live(seed: int) -> Story:
     """Let everything happen, then let the cluster rest."""
     fate = Fate(seed)
-    story = Story(fate.manifests())
+    story = Story(fate.manifests(), product=fate.balancer)
     if fate.dice.random() < 0.3:
         story.controller.api.deadly = lambda _verb, _plural, _body: fate.dice.random() < 0.15
     story.advance(fate.dice.choice((0, 0.5, 3, 100)))
@@ -99,6 +108,8 @@ def live(seed: int) -> Story:
         story.advance(fate.dice.choice((0, 0, 0.01, 0.5, 3, 40)))
     story.controller.feed.held = set()
     story.verification = None
+    if fate.balancer is not None:
+        fate.balancer.answer = None
     story.resume()
     story.rest()
     return story
