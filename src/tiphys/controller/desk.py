@@ -12,7 +12,7 @@ from tiphys.kube.clock import Clock, within
 from tiphys.traffic.router import Question
 
 AT_ONCE: Final = 8
-"""How many questions are on their way at most."""
+"""How many questions are on their way to one product at most."""
 PATIENCE: Final = 30.0
 """Seconds after which a question counts as not answered."""
 
@@ -36,12 +36,16 @@ class Asker(Protocol):
 
 
 class Background:
-    """Asks in tasks of its own: only so many at once, and each only so long. *askers* are found by the `via` of a question."""
+    """
+    Asks in tasks of its own: only so many of one product at once, and each only so long.
+
+    *askers* are found by the `via` of a question. A product that is slow keeps nobody from asking another.
+    """
 
     def __init__(self, askers: Mapping[str, Asker], clock: Clock, *, at_once: int = AT_ONCE, patience: float = PATIENCE) -> None:
         self._askers = askers
         self._clock = clock
-        self._room = asyncio.Semaphore(at_once)
+        self._room = {via: asyncio.Semaphore(at_once) for via in askers}
         self._patience = patience
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -61,14 +65,15 @@ class Background:
             await asker.close()
 
     async def _work(self, question: Question, answered: Answered) -> None:
-        async with self._room:
-            outcome = await self._ask(question)
-        answered(outcome)
-
-    async def _ask(self, question: Question) -> Outcome:
         asker = self._askers.get(question.via)
         if asker is None:
-            return AskError(f"nobody here can ask it: {question.via!r} is not among {sorted(self._askers)}")
+            answered(AskError(f"nobody here can ask it: {question.via!r} is not among {sorted(self._askers)}"))
+            return
+        async with self._room[question.via]:
+            outcome = await self._ask(asker, question)
+        answered(outcome)
+
+    async def _ask(self, asker: Asker, question: Question) -> Outcome:
         try:
             return await within(self._clock, self._patience, asker.ask(question.request))
         except AskError as error:

@@ -15,7 +15,7 @@ from tiphys.controller.inquiries import AskError
 from tiphys.kube.clock import Clock
 
 PER_SECOND: Final = 50.0
-AT_ONCE: Final = 4
+AT_ONCE: Final = 8
 ROUND_SECONDS: Final = 25.0
 """A round ends here, with the answers that came: later ones are no requests of this round."""
 REQUEST_SECONDS: Final = 5.0

@@ -77,6 +77,20 @@ async def test_only_so_many_are_on_their_way_at_once() -> None:
     assert (product.asked, len(outcomes)) == (5, 5)
 
 
+async def test_a_product_that_is_slow_keeps_nobody_from_asking_another() -> None:
+    slow, quick, clock, outcomes = Product(), Product(), VirtualClock(), list[Outcome]()
+    desk = Background({"slow": slow, "quick": quick}, clock, at_once=2)
+    for number in range(5):
+        desk.begin(question(number, via="slow"), outcomes.append)
+    quick.answers.put_nowait({"weight": 1})
+
+    desk.begin(question(via="quick"), outcomes.append)
+    await let_run()
+
+    assert outcomes == [{"weight": 1}]
+    await desk.stop()
+
+
 async def test_a_bug_in_asking_and_a_product_that_nobody_knows_are_errors() -> None:
     product, clock, outcomes = Product(), VirtualClock(), list[Outcome]()
     desk = Background({"product": product}, clock)
