@@ -434,6 +434,10 @@ class InProcessController:
             resource, name, PatchKind.MERGE, dict(patch), namespace=namespace, subresource=subresource, manager="somebody"
         )
 
+    def delete(self, kind: Kind, name: str, *, namespace: str = "default") -> None:
+        """Delete an object as somebody else would."""
+        self.cluster.store.delete(_resource(self.cluster.store, kind), name, namespace=namespace)
+
     def create(self, manifest: Manifest, *, namespace: str = "default") -> Manifest:
         """Create an object as somebody else would."""
         resource = self.cluster.store.registry.of_manifest(manifest)

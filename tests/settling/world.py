@@ -19,6 +19,7 @@ from tiphys.core.actions import (
     LabelPod,
     Plan,
     RouteTraffic,
+    ScaleWorkload,
     SwitchService,
     UpdateReplicaSet,
     UpdateRollout,
@@ -202,8 +203,8 @@ class World:
                     self.managed.add(action.name)
             case RouteTraffic():
                 self._route(action)
-            case LabelPod() | EvictPod():
-                pass  # pods have no names here
+            case LabelPod() | EvictPod() | ScaleWorkload():
+                pass  # pods have no names here, and there is nothing beside the Rollout
 
     def _assert_not_live(self, action: SwitchService) -> None:
         """A ping-pong Service that gets traffic and has somebody to answer keeps its pods."""

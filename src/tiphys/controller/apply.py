@@ -16,6 +16,7 @@ from tiphys.api.workloads import ReplicaSet
 from tiphys.controller import purposes
 from tiphys.controller.cluster import Cluster, about, key_of, replica_set_ref, rollout_ref, service_ref
 from tiphys.controller.manifests import new_replica_set
+from tiphys.controller.named import GROUPS
 from tiphys.controller.observe import Sight
 from tiphys.controller.trouble import CreationError, RefusedError, RoutingError, TakenNameError
 from tiphys.core.actions import (
@@ -27,6 +28,7 @@ from tiphys.core.actions import (
     LabelPod,
     Plan,
     RouteTraffic,
+    ScaleWorkload,
     SwitchService,
     UpdateReplicaSet,
     UpdateRollout,
@@ -105,7 +107,15 @@ class _Pass:
             self._tell(event)
 
     async def _obey(
-        self, action: CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService | LabelPod | EvictPod
+        self,
+        action: CreateReplicaSet
+        | UpdateReplicaSet
+        | DeleteReplicaSet
+        | UpdateRollout
+        | SwitchService
+        | ScaleWorkload
+        | LabelPod
+        | EvictPod,
     ) -> Event | None:
         """Do what *action* says, and give the event that is to be told of it."""
         purpose = purposes.of_action(action, self._seen)
@@ -124,6 +134,9 @@ class _Pass:
             case UpdateRollout(annotations=annotations, replicas=replicas):
                 version = self._rollout.metadata.resource_version
                 await self._patch(rollout_ref(self._key), version, purpose, annotations=annotations, spec=_given(replicas=replicas))
+            case ScaleWorkload(kind=kind, name=name, replicas=replicas, resource_version=version):
+                ref = Ref(group=GROUPS[kind], kind=kind, namespace=self._key.namespace, name=name)
+                await self._patch(ref, version, purpose, annotations={}, spec=_given(replicas=replicas))
             case LabelPod(name=name, uid=uid, change=change):
                 await self._cluster.mark_pod(self._key, name, {"metadata": {"uid": uid, **msgspec.to_builtins(change)}}, purpose=purpose)
             case EvictPod(name=name):

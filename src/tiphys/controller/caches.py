@@ -327,7 +327,9 @@ class Mirror:
 
     def _refs_named(self, rollout: Rollout) -> Iterable[Ref]:
         named = self._naming.or_nothing(rollout)
-        return named.refs if named is not None else ()
+        if named is None:
+            return ()
+        return named.refs if named.workload is None else (*named.refs, named.workload)
 
     def _searches_named(self, rollout: Rollout) -> Iterable[Search]:
         named = self._naming.or_nothing(rollout)

@@ -31,6 +31,7 @@ from tiphys.controller.release import release
 from tiphys.controller.telemetry import Telemetry
 from tiphys.controller.trouble import CreationError, RefusedError, RoutingError, TakenNameError
 from tiphys.controller.verify import Verifier
+from tiphys.controller.workload import Workloads
 from tiphys.core.actions import Event, Plan
 from tiphys.core.decide import standstill
 from tiphys.core.observed import Observed, Verification
@@ -89,6 +90,7 @@ class Passes:
         self._gate = gate
         self._standstill = standstill
         self._resync = resync
+        self._workloads = Workloads(caches)
         self._eye = Eye(caches, clock, naming, Verifier(inquiries, probes=probes))
         inquiries.inform(self.changed)
         self._unverified: dict[Key, str] = {}
@@ -114,6 +116,7 @@ class Passes:
         if last is not None:
             self._tell(last, Event(reason=Reason.ROLLOUT_DELETED, message=words.deleted(key.namespace, key.name)))
             self._eye.forget(last)
+            self._workloads.forget(last)
             self._greeted.discard(last.metadata.uid)
         self._queue.forget(key)
         self._caches.forget(key)
@@ -179,10 +182,11 @@ class Passes:
         if loading(self._caches, kinds):
             return LOADING_DELAY
         self._greet(rollout)
-        if await claim(rollout, self._caches, self._cluster):
+        resolved = self._workloads.resolve(rollout)
+        if await claim(resolved.rollout, self._caches, self._cluster):
             return 0.0
         await let_go(key, rollout.metadata.uid, self._caches, self._cluster)
-        sight = self._eye.look(rollout, await self._pods(key, rollout))
+        sight = self._eye.look(rollout, resolved, await self._pods(key, resolved.rollout))
         self._tell_verification(key, rollout, sight)
         silence = silences(sight.named.routers, sight.found)
         plan = self._decide(sight.seen)

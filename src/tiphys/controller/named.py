@@ -1,11 +1,15 @@
 """Which other objects does a Rollout name, and so, whose changes concern it?"""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from tiphys.api.rollout import Rollout
 from tiphys.api.validation import named_services
 from tiphys.traffic.router import Ref, Router, Search, Searching
+
+GROUPS: Final[Mapping[str, str]] = {"Deployment": "apps", "PodTemplate": ""}
+"""The kinds that a Rollout may take its template from, and their groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +20,12 @@ class Named:
     routers: tuple[Router, ...]
     refs: tuple[Ref, ...]
     searches: tuple[Search, ...] = ()
+    workload: Ref | None = None
 
     @property
     def kinds(self) -> frozenset[tuple[str, str]]:
-        """Groups and kinds that must be watched for the routers."""
-        return kinds_of(self.refs, self.searches)
+        """Groups and kinds that must be watched for the routers, and for what the template comes from."""
+        return kinds_of((*self.refs, *((self.workload,) if self.workload is not None else ())), self.searches)
 
 
 @dataclass(slots=True)
@@ -41,7 +46,13 @@ class Naming:
         if known is not None and generation and known[:2] == (generation, stable):
             return known[2]
         routers = tuple(self.routers_of(rollout))
-        named = Named(services=services_of(rollout), routers=routers, refs=refs_of(routers), searches=searches_of(routers))
+        named = Named(
+            services=services_of(rollout),
+            routers=routers,
+            refs=refs_of(routers),
+            searches=searches_of(routers),
+            workload=workload_of(rollout),
+        )
         self._known[uid] = (generation, stable, named)
         return named
 
@@ -80,3 +91,11 @@ def searches_of(routers: Sequence[Router]) -> tuple[Search, ...]:
 def kinds_of(refs: Iterable[Ref], searches: Iterable[Search]) -> frozenset[tuple[str, str]]:
     """Give groups and kinds of what is read and what is looked for."""
     return frozenset((ref.group, ref.kind) for ref in refs) | {(search.group, search.kind) for search in searches}
+
+
+def workload_of(rollout: Rollout) -> Ref | None:
+    """Name the workload that *rollout* takes its template from; nothing where there is none, or of a kind that has no template."""
+    reference = rollout.spec.workload_ref
+    if reference is None or reference.kind not in GROUPS:
+        return None
+    return Ref(group=GROUPS[reference.kind], kind=reference.kind, namespace=rollout.metadata.namespace, name=reference.name)

@@ -15,6 +15,7 @@ from tiphys.controller.endpoints import EndpointCounts, ready_addresses
 from tiphys.controller.found import found_by
 from tiphys.controller.named import Named, Naming
 from tiphys.controller.verify import Verifier
+from tiphys.controller.workload import Resolved
 from tiphys.core.observed import Identity, Observed, RouterPicture
 from tiphys.kube.clock import Clock
 from tiphys.kube.store import identity
@@ -92,15 +93,19 @@ class Eye:
         self._verifier = verifier
         self._memory: dict[str, _Memory] = {}
 
-    def look(self, rollout: Rollout, pods: Sequence[Pod] | None = None) -> Sight:
-        """Give the picture of *rollout*; the time is taken once, here. *pods* are those its selector names, where they were asked for."""
-        now = self._clock.now()
+    def look(self, written: Rollout, resolved: Resolved, pods: Sequence[Pod] | None = None) -> Sight:
+        """
+        Give the picture of the Rollout *written*, which means *resolved*; the time is taken once, here.
+
+        *pods* are those its selector names, where they were asked for.
+        """
+        now, rollout = self._clock.now(), resolved.rollout
         memory = self._memory.setdefault(rollout.metadata.uid, _Memory())
         named = self._naming.of(rollout)
         replica_sets = tuple(sorted(self._caches.owned(rollout.metadata.uid), key=lambda found: found.metadata.name))
         services = self._services(rollout, named)
         found = found_by(named.routers, rollout.metadata.uid, self._caches)
-        wrong, steps_hash = self._spec(rollout, memory)
+        wrong, steps_hash = self._spec(written, memory)
         who, template_problems = self._identity(rollout, replica_sets, memory)
         picture, router_problems = self._routes(rollout, named, found, memory)
         references = reference_problems(rollout, who.labels, services)
@@ -113,8 +118,11 @@ class Eye:
             services=services,
             endpoints=self._endpoints(rollout, services, replica_sets, memory),
             router=picture,
-            problems=_each_once((*wrong, *template_problems, *references, *router_problems, *self._verifier.problems(rollout))),
+            problems=_each_once(
+                (*wrong, *resolved.problems, *template_problems, *references, *router_problems, *self._verifier.problems(rollout))
+            ),
             pods=None if pods is None else _owned_pods(pods, replica_sets),
+            workload=resolved.workload,
         )
         verified = self._verifier.look(seen, named.routers, found, self._serving(rollout, named))
         return Sight(seen=replace(seen, router=verified.picture), named=named, found=found, errors=verified.errors)

@@ -10,6 +10,7 @@ from tiphys.core.actions import (
     EvictPod,
     LabelPod,
     RouteTraffic,
+    ScaleWorkload,
     SwitchService,
     UpdateReplicaSet,
     UpdateRollout,
@@ -36,6 +37,8 @@ def of_action(action: Action, seen: Observed) -> str:
             return f"Rollout: {', '.join(parts)}{at}"
         case SwitchService(name=name, before=before, pod_hash=pod_hash):
             return f"Service {name} from {before or 'no hash'} to {pod_hash}{at}"
+        case ScaleWorkload(kind=kind, name=name, before=before, replicas=replicas):
+            return f"{kind} {name}: from {before} to {replicas} pods, which the Rollout's own replace"
         case LabelPod(name=name, change=change):
             return f"pod {name}: {', '.join([*change.labels, *change.annotations])}{at}"
         case EvictPod(name=name):

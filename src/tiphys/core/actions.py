@@ -122,6 +122,18 @@ class LabelPod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleWorkload:
+    """Give the workload that the template comes from *replicas* pods, if it is still as the decision saw it."""
+
+    kind: str
+    name: str
+    before: int
+    replicas: int
+    resource_version: str
+    event: Event | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EvictPod:
     """Ask for a pod to go as far as its disruption budget allows; a refusal for now is no failure."""
 
@@ -130,7 +142,17 @@ class EvictPod:
     event: Event | None = None
 
 
-Action = CreateReplicaSet | UpdateReplicaSet | DeleteReplicaSet | UpdateRollout | SwitchService | RouteTraffic | LabelPod | EvictPod
+Action = (
+    CreateReplicaSet
+    | UpdateReplicaSet
+    | DeleteReplicaSet
+    | UpdateRollout
+    | SwitchService
+    | RouteTraffic
+    | ScaleWorkload
+    | LabelPod
+    | EvictPod
+)
 
 
 class Why(StrEnum):

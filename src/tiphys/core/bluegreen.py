@@ -35,6 +35,7 @@ from tiphys.core.resizing import growing_first, resize
 from tiphys.core.restart import restart_pods
 from tiphys.core.revisions import forget_old, hash_of, inside_window, note_revision
 from tiphys.core.templates import change_templates
+from tiphys.core.workload import note_workload, observed_generation, scale_workload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,11 +73,13 @@ def decide_blue_green(seen: Observed, strategy: BlueGreenStrategy) -> Plan:
     )
     draft = _draft(now, end, preview, restarted_at=restart.restarted_at)
     told = _report(now, end, draft, created="" if changes.create is None else changes.create.name)
+    retired = scale_workload(seen, now.revisions, phase=told.status.phase, replicas=now.replicas)
+    ordered = (*_ordered(now, changes.create, preview, end.switch.move, resizing), *((retired,) if retired is not None else ()))
     held = [sizing.because for sizing in sizings if sizing.because is not None]
     reasons = (end.passage.because, end.switch.because, restart.because, *end.because, *held)
     because = tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
     return Plan(
-        actions=(*_ordered(now, changes.create, preview, end.switch.move, resizing), *restart.evictions, *changes.marking.pods),
+        actions=(*ordered, *restart.evictions, *changes.marking.pods),
         status=told.status,
         events=(*told.events, *_promotion_event(now, end)),
         because=because,
@@ -146,7 +149,7 @@ def _ordered(
 ) -> tuple[Action, ...]:
     """Put pods first, then the selector under traffic, then what may shrink: each leaves the cluster serving if the next one fails."""
     growing, rest = growing_first(resizing)
-    note = note_revision(now.seen, now.revisions)
+    note = note_workload(now.seen, note_revision(now.seen, now.revisions))
     ordered = (note, create, preview, *growing, active, *rest, *forget_old(now.seen, now.revisions))
     return tuple(action for action in ordered if action is not None)
 
@@ -178,7 +181,7 @@ def _draft(now: BlueGreen, end: Outcome, preview: SwitchService | None, *, resta
         selector=_selector(now, serving),
         stable_rs=revisions.pod_hash if end.promoted else revisions.stable_hash,
         updated_replicas=new.status.replicas if new is not None else 0,
-        workload_observed_generation=stored.workload_observed_generation,
+        workload_observed_generation=observed_generation(now.seen),
         conditions=stored.conditions,
         duration=stored.duration,
     )

@@ -30,6 +30,7 @@ from tiphys.core.templates import change_templates
 from tiphys.core.verified import not_verified
 from tiphys.core.weights import grant_weight, look_behind
 from tiphys.core.wish import build_wish, recorded_weights
+from tiphys.core.workload import note_workload, observed_generation, scale_workload
 
 
 def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
@@ -56,7 +57,7 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
     told = _report(now, step, draft, created="" if changes.create is None else changes.create.name)
     unheard = _not_confirmed(now)
     return Plan(
-        actions=(*_ordered(now, changes.create, routing, resizing), *restart.evictions, *changes.marking.pods),
+        actions=(*_ordered(now, changes.create, routing, resizing), *_retired(now, told), *restart.evictions, *changes.marking.pods),
         status=told.status,
         events=(*now.position.events, *step.events, *told.events, *_promotion_event(now, step)),
         because=_reasons(routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings), unheard),
@@ -138,11 +139,18 @@ def _ordered(now: Situation, create: CreateReplicaSet | None, routing: Routing, 
     With ping-pong the selectors come first: the canary's may name pods that do not exist yet, so that each is known from its start.
     The revision is noted before its ReplicaSet is created, so that the events come in the documented order (lifecycle 10.1).
     """
-    note = with_routers(now.seen.rollout, note_revision(now.seen, now.revisions), routes=routing.write is not None)
+    noted = note_workload(now.seen, note_revision(now.seen, now.revisions))
+    note = with_routers(now.seen.rollout, noted, routes=routing.write is not None)
     growing, rest = growing_first(resizing)
     early, late = (routing.moves, ()) if alternates(now.canary) else ((), routing.moves)
     ordered = (note, create, *early, *growing, *late, routing.write, *rest, *forget_old(now.seen, now.revisions))
     return tuple(action for action in ordered if action is not None)
+
+
+def _retired(now: Situation, told: Report) -> tuple[Action, ...]:
+    """Take away pods of the workload that the template comes from."""
+    action = scale_workload(now.seen, now.revisions, phase=told.status.phase, replicas=now.replicas)
+    return () if action is None else (action,)
 
 
 def _draft(now: Situation, step: Progress, routing: Routing, *, restarted_at: datetime | None) -> RolloutStatus:
@@ -175,7 +183,7 @@ def _draft(now: Situation, step: Progress, routing: Routing, *, restarted_at: da
         selector=selector.text() if selector is not None else "",
         stable_rs=revisions.pod_hash if step.promoted else revisions.stable_hash,
         updated_replicas=new.status.replicas if new is not None else 0,
-        workload_observed_generation=stored.workload_observed_generation,
+        workload_observed_generation=observed_generation(now.seen),
         conditions=stored.conditions,
         duration=stored.duration,
     )

@@ -30,7 +30,8 @@ def decide(seen: Observed) -> Plan:
     if problems or (canary is None and blue_green is None):
         return _decide_invalid(seen, problems)
     if rollout.spec.replicas is None:
-        return Plan(actions=(UpdateRollout(replicas=1),), status=rollout.status)
+        counted = None if seen.workload is None else seen.workload.replicas  # 12.5 #4110
+        return Plan(actions=(UpdateRollout(replicas=1 if counted is None else counted),), status=rollout.status)
     if canary is None:
         return decide_blue_green(seen, blue_green or BlueGreenStrategy())
     return decide_canary(seen, canary)

@@ -66,6 +66,22 @@ class RouterPicture:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """
+    What `workloadRef` refers to; the Rollout in the picture has its template.
+
+    *replicas* is nothing where the kind has no pods of its own; *scale_down* is `never`, `onsuccess`, `progressively` or empty.
+    """
+
+    kind: str
+    name: str
+    generation: int
+    replicas: int | None = None
+    resource_version: str = ""
+    scale_down: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """
     One frozen picture of a Rollout and everything around it that a rule needs.
@@ -74,7 +90,8 @@ class Observed:
     per Service, per pod hash, how many ready and not terminating addresses its EndpointSlices list; a Service whose slices
     cannot be read is missing there. *router* is nothing where the spec names no router (also with `trafficRouting: {}`).
     *problems* are all errors of the spec and of the objects it refers to. *pods* are those of all its ReplicaSets where a rule needs
-    them (a restart that is due), else nothing. *runs* are the AnalysisRuns that the Rollout owns.
+    them (a restart that is due), else nothing. *runs* are the AnalysisRuns that the Rollout owns. *workload* is what it takes its template
+    from, if that is another object.
     """
 
     now: datetime
@@ -88,3 +105,4 @@ class Observed:
     problems: tuple[SpecError, ...] = ()
     pods: tuple[Pod, ...] | None = None
     runs: tuple[AnalysisRun, ...] = ()
+    workload: Workload | None = None

@@ -11,9 +11,7 @@ _WANTED = "absent: this version of Tiphys does not carry it out yet"
 def unsupported_parts(rollout: Rollout) -> tuple[SpecError, ...]:
     """Name every part of the spec that this version cannot carry out: refused, never skipped."""
     spec = rollout.spec
-    found = [
-        ("spec.workloadRef", spec.workload_ref is not None),
-    ]
+    found: list[tuple[str, bool]] = []
     if spec.strategy.blue_green is not None and spec.strategy.canary is None:
         found += _blue_green(spec.strategy.blue_green)
     if spec.strategy.canary is not None:

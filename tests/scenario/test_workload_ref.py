@@ -1,0 +1,189 @@
+"""A Rollout that takes its pod template from another workload. (Lifecycle reference 8.5)"""
+
+from typing import Any
+
+import pytest
+
+from scenarios import PAUSE_STEP, Story, app, at_rest, blue_green_app, template, weight
+from tiphys.api import names
+from tiphys.api.meta import Manifest
+from tiphys.controller.cluster import Kind
+
+DEPLOYMENT: Kind = ("apps", "Deployment")
+REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+
+
+def deployment(image: str = "1", *, replicas: int = 5, name: str = "web") -> Manifest:
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template(image)},
+    }
+
+
+def referring(
+    manifests: list[Manifest], *, workload: Manifest | None = None, keep: tuple[str, ...] = (), **reference: str
+) -> list[Manifest]:
+    """Let the Rollout among *manifests* take its template, its selector and what is not in *keep* from *workload*."""
+    *others, rollout = manifests
+    spec = {key: value for key, value in rollout["spec"].items() if key not in {"template", "selector"} or key in keep}
+    rollout = {**rollout, "spec": {**spec, "workloadRef": {**REFERENCE, **reference}}}
+    return [*others, *([deployment()] if workload is None else [workload]), rollout]
+
+
+def told(*steps: Manifest, workload: Manifest | None = None, routing: Any = "none", scale_down: str = "never", **fields: Any) -> Story:  # noqa: ANN401 - any JSON
+    manifests = referring(app(*steps, routing=routing, **fields), workload=workload, scaleDown=scale_down)
+    return at_rest(manifests)
+
+
+def pods_of_deployment(story: Story) -> int:
+    return int(story.controller.manifest(DEPLOYMENT, "web")["spec"]["replicas"])
+
+
+def set_image(story: Story, image: str) -> None:
+    story.controller.edit(DEPLOYMENT, "web", {"spec": {"template": template(image)}})
+
+
+def test_template_and_selector_are_the_deployments_and_are_never_written_into_the_rollout() -> None:
+    story = told()
+
+    assert (story.phase, story.sizes) == ("Healthy", {"1": 5})
+    written = story.controller.manifest(("argoproj.io", "Rollout"), "web")
+    assert "template" not in written["spec"]
+    assert "selector" not in written["spec"]
+    assert story.replica_sets["1"]["spec"]["selector"]["matchLabels"]["app"] == "web"
+    assert pods_of_deployment(story) == 5
+
+
+def test_a_change_of_the_deployment_is_an_update_and_clients_are_told_which_generation_was_seen() -> None:
+    story = told(weight(40), PAUSE_STEP)
+
+    set_image(story, "2")
+    story.until_phase("Paused", "CanaryPauseStep")
+
+    generation = str(story.controller.manifest(DEPLOYMENT, "web")["metadata"]["generation"])
+    assert story.sizes == {"1": 3, "2": 2}
+    assert story.rollout.metadata.annotations[names.WORKLOAD_GENERATION] == story.status.workload_observed_generation == generation
+    story.promote()
+    story.rest()
+    assert (story.phase, story.stable) == ("Healthy", "2")
+
+
+def test_a_change_of_its_pod_count_starts_no_update_and_writes_the_generation_only() -> None:
+    story = told()
+
+    story.controller.edit(DEPLOYMENT, "web", {"spec": {"replicas": 7}})
+    story.rest()
+
+    assert list(story.replica_sets) == ["1"]
+    assert story.sizes == {"1": 5}
+
+
+def test_47_progressively_the_deployment_shrinks_as_ready_pods_come_and_never_while_none_is() -> None:
+    story = Story(referring(app(routing="none"), workload=deployment("1-slow-20s"), scaleDown="progressively"))
+    story.advance(10)
+    assert pods_of_deployment(story) == 5
+
+    story.rest()
+
+    assert pods_of_deployment(story) == 0
+    assert story.phase == "Healthy"
+    counts = [body for verb, plural, body in story.controller.api.done if (verb, plural) == ("patch", "deployments")]
+    assert counts
+    story.controller.edit(DEPLOYMENT, "web", {"spec": {"replicas": 5}})
+    story.rest()
+    assert pods_of_deployment(story) == 0, "somebody scaled it up again: it goes down at every revision (12.5 #4935)"
+
+
+def test_on_success_the_deployment_goes_when_the_rollout_is_healthy() -> None:
+    story = Story(referring(app(routing="none"), workload=deployment("1-slow-20s"), scaleDown="onsuccess"))
+
+    story.advance(19)
+    assert pods_of_deployment(story) == 5
+    story.rest()
+
+    assert (story.phase, pods_of_deployment(story)) == ("Healthy", 0)
+
+
+def test_during_a_later_update_the_deployment_is_left_alone() -> None:
+    story = told(weight(40), PAUSE_STEP, scale_down="progressively")
+    set_image(story, "2")
+    story.until_phase("Paused", "CanaryPauseStep")
+
+    story.controller.edit(DEPLOYMENT, "web", {"spec": {"replicas": 1}})
+    story.rest()
+
+    assert pods_of_deployment(story) == 1
+
+
+def test_without_replicas_of_its_own_the_rollout_takes_the_deployments() -> None:
+    """The reference starts from one pod (12.5 #4110)."""
+    story = told(replicas=None, workload=deployment(replicas=4))
+
+    assert (story.sizes, story.rollout.spec.replicas) == ({"1": 4}, 4)
+
+
+@pytest.mark.parametrize("scale_down", ["never", "onsuccess", "progressively"])
+def test_blue_green_takes_its_template_from_a_deployment_too(scale_down: str) -> None:
+    story = at_rest(referring(blue_green_app(), scaleDown=scale_down))
+
+    assert (story.phase, story.selected("web-active")) == ("Healthy", "1")
+    assert pods_of_deployment(story) == (5 if scale_down == "never" else 0)
+
+
+def test_a_pod_template_can_be_referred_to() -> None:
+    source = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "web", "namespace": "default"}, "template": template("1")}
+    story = at_rest(referring(app(routing="none"), workload=source, keep=("selector",), kind="PodTemplate", apiVersion="v1"))
+
+    assert (story.phase, story.sizes) == ("Healthy", {"1": 5})
+
+
+def test_46_a_workload_that_is_missing_is_named_and_awaited() -> None:
+    *others, rollout = referring(app(routing="none"))
+    story = Story([each for each in (*others, rollout) if each["kind"] != "Deployment"])
+    story.rest()
+    assert 'spec.workloadRef: Invalid value: "web"' in story.message("InvalidSpec")
+
+    story.controller.create(deployment())
+    story.rest()
+
+    assert story.phase == "Healthy"
+
+
+def test_a_workload_that_goes_in_mid_update_moves_nothing_and_its_return_goes_on() -> None:
+    story = told(weight(40), PAUSE_STEP)
+    set_image(story, "2")
+    story.until_phase("Paused", "CanaryPauseStep")
+
+    story.controller.delete(DEPLOYMENT, "web")
+    story.rest()
+    assert (story.phase, story.sizes) == ("Degraded", {"1": 3, "2": 2})
+    story.controller.create(deployment("2"))
+    story.until_phase("Paused", "CanaryPauseStep")
+
+    assert story.sizes == {"1": 3, "2": 2}
+
+
+def test_a_kind_without_a_template_is_refused() -> None:
+    story = at_rest(referring(app(routing="none"), kind="StatefulSet"))
+
+    assert "spec.workloadRef.kind" in story.message("InvalidSpec")
+    assert "must be Deployment or PodTemplate" in story.message("InvalidSpec")
+
+
+def test_a_template_of_its_own_beside_the_reference_is_refused() -> None:
+    story = at_rest(referring(app(routing="none"), keep=("template", "selector")))
+
+    assert "spec.template" in story.message("InvalidSpec")
+
+
+def test_a_rollout_that_takes_its_template_home_starts_no_revision() -> None:
+    story = told()
+
+    story.edit_spec(workloadRef=None, template=template("1"), selector={"matchLabels": {"app": "web"}})
+    story.rest()
+
+    assert list(story.replica_sets) == ["1"]
+    assert (story.phase, story.status.workload_observed_generation) == ("Healthy", "")
+    assert names.WORKLOAD_GENERATION not in story.rollout.metadata.annotations
