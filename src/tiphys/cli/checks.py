@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -16,9 +17,10 @@ from tiphys.api.workloads import Deployment, Service
 from tiphys.cli.manifests import Document, FileError
 from tiphys.cli.strict import KINDS, misfits
 from tiphys.core.intent import Backend, Role, TrafficIntent
+from tiphys.plugins.router import external_router
 from tiphys.traffic.router import Ref, Router
 from tiphys.traffic.settings import Settings
-from tiphys.traffic.table import routers_of, unsupported
+from tiphys.traffic.table import BUILT_IN, routers_of, unsupported
 
 DEFAULT_NAMESPACE: Final = "default"
 """Where objects without a namespace are taken to be: together."""
@@ -88,7 +90,7 @@ def _findings(document: Document, together: Sequence[Document]) -> Iterator[Find
         rollout = _decoded(document, Rollout)
         for error in (*_own_problems(rollout, together), *_reference_problems(rollout, together)):
             yield Finding(document=document, error=error)
-        for error in spec_warnings(rollout):
+        for error in (*spec_warnings(rollout), *_unknown_routers(rollout)):
             yield Finding(document=document, error=error, fatal=False)
         for error in _foreign_routes(rollout, together):
             yield Finding(document=document, error=error, fatal=False)
@@ -101,7 +103,21 @@ def _own_problems(rollout: Rollout, together: Sequence[Document]) -> Iterator[Sp
     deployments = _of_kind(together, "apps/v1", "Deployment", Deployment, _place(rollout))
     workload = deployments.get(reference.name) if reference is not None and reference.kind == "Deployment" else None
     yield from spec_problems(rollout, workload=workload)
-    yield from unsupported(rollout)
+    external = {name: partial(external_router, name) for name in _others(rollout)}
+    yield from unsupported(rollout, routers_of(rollout, settings=Settings(external=external)))
+
+
+def _others(rollout: Rollout) -> Sequence[str]:
+    """Name the routers in other processes: only the operator of the controller knows which there are."""
+    canary = rollout.spec.strategy.canary
+    routing = None if canary is None else canary.traffic_routing
+    return () if routing is None else sorted(routing.plugins.keys() - BUILT_IN)
+
+
+def _unknown_routers(rollout: Rollout) -> Iterator[SpecError]:
+    for name in _others(rollout):
+        wanted = "a router in another process, which the controller must know by --router-plugin (docs/external-routers.md)"
+        yield SpecError(field=f"spec.strategy.canary.trafficRouting.plugins[{name}]", found=name, wanted=wanted)
 
 
 def _reference_problems(rollout: Rollout, together: Sequence[Document]) -> Iterator[SpecError]:

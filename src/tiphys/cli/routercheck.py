@@ -35,25 +35,26 @@ def router_check(url: str, *, config: str, ca_file: Path | None, token_file: Pat
         raise click.UsageError(f"--config: found no JSON ({error})") from error
     partner = Partner(name="(checked)", url=url, ca_file=ca_file, token_file=token_file, seconds=timeout)
     check_partner("URL", partner)
-    broken = asyncio.run(_report(partner, wanted))
-    click.echo(f"{broken} promises are not kept" if broken else "every promise is kept")
+    asked, broken = asyncio.run(_report(partner, wanted))
+    click.echo(f"not kept: {broken} of {asked} promises" if broken else "every promise is kept")
     return 1 if broken else 0
 
 
-async def _report(partner: "Partner", config: object) -> int:
+async def _report(partner: "Partner", config: object) -> tuple[int, int]:
+    """Print every finding, and count them and those that are bad."""
     from tiphys.plugins.check import check  # noqa: PLC0415 - heavy
     from tiphys.plugins.client import HttpRouter  # noqa: PLC0415 - heavy
     from tiphys.plugins.contract import About  # noqa: PLC0415 - heavy
 
     router = HttpRouter(partner)
     about = About(namespace=NAMESPACE, name=f"check-{uuid4().hex[:8]}", uid=str(uuid4()))
-    broken = 0
+    asked = broken = 0
     try:
         async for finding in check(router, about, config):
             click.echo(
                 f"{'BROKEN' if finding.problem else 'ok    '} {finding.promise}" + (f": {finding.problem}" if finding.problem else "")
             )
-            broken += bool(finding.problem)
+            asked, broken = asked + 1, broken + bool(finding.problem)
     finally:
         await router.close()
-    return broken
+    return asked, broken

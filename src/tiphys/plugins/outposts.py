@@ -112,7 +112,11 @@ class Outposts:
     async def _follow(self, name: str, outpost: _Outpost) -> None:
         while True:
             outpost.kick.clear()
-            wait = await self.look(name)
+            try:
+                wait = await self.look(name)
+            except Exception:  # a bug of ours degrades one router and not the process
+                log.exception("error of our own", router=name)
+                wait = FAILING[-1]
             sleeping = asyncio.ensure_future(self._clock.sleep(wait))
             kicked = asyncio.ensure_future(outpost.kick.wait())
             try:
