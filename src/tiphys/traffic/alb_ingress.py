@@ -32,7 +32,7 @@ from tiphys.traffic.alb_conditions import (
     read_condition,
     values_in,
 )
-from tiphys.traffic.alb_paths import paths_to, patterns_of, rules_of, with_paths
+from tiphys.traffic.alb_paths import PathTo, paths_to, patterns_of, rules_of, with_paths
 from tiphys.traffic.manifests import annotations, mapping
 
 _MAXIMUM = 100
@@ -73,9 +73,10 @@ def written(manifest: Manifest, hand: Hand, wish: TrafficIntent) -> tuple[Manife
     managed = read_managed(kept)
     listed = managed.get(hand.rollout, [])
     rules = rules_of(manifest)
-    if not list(paths_to(rules, hand.action)):
+    paths = list(paths_to(rules, hand.action))
+    if not paths:
         raise SpecError(field="spec.rules", found=None, wanted=f'needs a path whose backend is the Service "{hand.action}"')
-    headers = _header_annotations(manifest, hand, wish)
+    headers = _header_annotations(manifest, hand, wish, paths)
     split = hand.key(ACTION, hand.action)
     wanted = {split: unless_said(_split(hand, wish), kept.get(split)), **headers}
     _claim(wanted, managed, hand)
@@ -177,7 +178,7 @@ def _split(hand: Hand, wish: TrafficIntent) -> Action:
     return Action(groups=tuple(groups), sticky=hand.sticky)
 
 
-def _header_annotations(manifest: Manifest, hand: Hand, wish: TrafficIntent) -> dict[str, str]:
+def _header_annotations(manifest: Manifest, hand: Hand, wish: TrafficIntent, paths: Sequence[PathTo]) -> dict[str, str]:
     """Give the annotations of the header routes in *wish*, those of one name beside each other and in the order of priority."""
     canary = wish.backend(Role.CANARY)
     if canary is None:
@@ -191,7 +192,7 @@ def _header_annotations(manifest: Manifest, hand: Hand, wish: TrafficIntent) -> 
         check_counts(conditions)
         for name, condition in zip(names_of(route.name, len(conditions)), conditions, strict=True):
             said = [*own, condition.written()]
-            _check_room(manifest, hand, said)
+            _check_room(paths, said)
             made[hand.key(ACTION, name)] = action
             made[hand.key(CONDITIONS, name)] = conditions_text(said)
     return made
@@ -207,8 +208,8 @@ def _own_conditions(manifest: Manifest, hand: Hand) -> list[Mapping[str, Any]]:
     return own
 
 
-def _check_room(manifest: Manifest, hand: Hand, conditions: Sequence[Mapping[str, Any]]) -> None:
-    for rule, place, path in paths_to(rules_of(manifest), hand.action):
+def _check_room(paths: Sequence[PathTo], conditions: Sequence[Mapping[str, Any]]) -> None:
+    for rule, place, path in paths:
         total = values_in(conditions) + bool(rule.get("host")) + patterns_of(path)
         if total > MOST_PER_RULE:
             wanted = f"at most {MOST_PER_RULE} values of host, path and conditions together: a load balancer takes no more in one rule"

@@ -7,6 +7,9 @@ from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.traffic.manifests import entries, mapping, text
 
+PathTo = tuple[Mapping[str, Any], str, Mapping[str, Any]]
+"""A rule, the place of one of its paths, and that path."""
+
 USE_ANNOTATION: Final = "use-annotation"
 
 
@@ -21,7 +24,7 @@ def rules_of(manifest: Manifest) -> Sequence[Mapping[str, Any]]:
     return entries(mapping(manifest.get("spec"), "spec").get("rules"), "spec.rules")
 
 
-def paths_to(rules: Sequence[Mapping[str, Any]], action: str) -> Iterator[tuple[Mapping[str, Any], str, Mapping[str, Any]]]:
+def paths_to(rules: Sequence[Mapping[str, Any]], action: str) -> Iterator[PathTo]:
     """
     Give each rule, place and path that lead to *action*.
 
@@ -66,11 +69,11 @@ def with_paths(rules: Sequence[Mapping[str, Any]], action: str, names: Sequence[
     leaving = {(name, USE_ANNOTATION) for name in (*names, *gone)}
     changed: list[Mapping[str, Any]] = []
     for at, rule in enumerate(rules):
-        listed = list(_paths(rule, f"spec.rules[{at}]"))
-        kept = [path for place, path in listed if _backend(path, place) not in leaving]
-        ours = [path for place, path in listed if _backend(path, place) == (action, USE_ANNOTATION)]
+        listed = [(path, _backend(path, place)) for place, path in _paths(rule, f"spec.rules[{at}]")]
+        kept = [path for path, backend in listed if backend not in leaving]
+        ours = [path for path, backend in listed if backend == (action, USE_ANNOTATION)]
         paths = [*(_path_to(name, path) for name in names for path in ours), *kept]
-        same = paths == [path for _, path in listed]
+        same = paths == [path for path, _ in listed]
         changed.append(rule if same else {**rule, "http": {**rule["http"], "paths": paths}})
     return changed
 
@@ -96,6 +99,14 @@ def _paths(rule: Mapping[str, Any], at: str) -> Iterator[tuple[str, Mapping[str,
 
 def _backend(path: Mapping[str, Any], at: str) -> tuple[str, str]:
     """Give the Service that *path* names, and the name of its port; empty where the backend is something else."""
+    try:
+        usual = path["backend"]["service"]
+        name, port = usual["name"], usual["port"]["name"]
+    except (KeyError, TypeError):
+        pass
+    else:
+        if type(name) is str and type(port) is str:
+            return name, port  # an Ingress may have hundreds of these
     service = mapping(mapping(path.get("backend"), f"{at}.backend").get("service"), f"{at}.backend.service")
     port = mapping(service.get("port"), f"{at}.backend.service.port")
     return text(service.get("name"), f"{at}.backend.service.name"), text(port.get("name"), f"{at}.backend.service.port.name")

@@ -292,6 +292,8 @@ def _part(rule: Rule, at: str, target: Target, services: Services, recorded: Col
     """Sort the backends of *rule* by side; nothing where nobody *named* it and one of the two Services is missing."""
     at = f"{at}.backendRefs"
     backends = entries(rule.get("backendRefs"), at)
+    if not named and not _name_both(backends, services):
+        return None  # most rules of a large object: nothing else of them is looked at
     weights = tuple(
         _ALONE if backend.get("weight") is None else count(backend["weight"], f"{at}[{index}].weight")
         for index, backend in enumerate(backends)
@@ -316,6 +318,11 @@ def _part(rule: Rule, at: str, target: Target, services: Services, recorded: Col
         strays=frozenset(strays),
         foreign=sum(weight for index, weight in enumerate(weights) if index not in ours),
     )
+
+
+def _name_both(backends: Sequence[Rule], services: Services) -> bool:
+    named = [backend.get("name") for backend in backends]
+    return services.canary in named and services.stable in named
 
 
 def _experiments(

@@ -92,6 +92,7 @@ class TraefikHttp:
     def problems(self, found: Mapping[Ref, Manifest]) -> Sequence[SpecError]:
         """Tell what is wrong with, or missing from, the TraefikService and the IngressRoutes."""
         problems = [*self._claims(self.makes(found), found)]
+        sources = self._sources(found)
         try:
             parted = self._parted(found, None)
             if self.experiments:
@@ -103,7 +104,7 @@ class TraefikHttp:
             asked = Asked(headers=standing.headers, mirrors=standing.mirrors, managed=self.managed, canary=_member(parted))
             problems += [
                 SpecError(field=standing.field, found=standing.name, wanted=f'the router "traefik": {error.wanted}')
-                for error in self._made(asked, found)[1]
+                for error in self._made(asked, found, sources)[1]
             ]
         return list(dict.fromkeys(problems))
 
@@ -114,9 +115,10 @@ class TraefikHttp:
             share = shares(parted, self.maximum)
         except SpecError:
             return None
-        there = {ref: found[ref] for ref in self._ours(found)}
+        sources = self._sources(found)
+        there = {ref: found[ref] for ref in self._ours(found, sources)}
         headers, mirrors = self._written(there.values())
-        made, errors = self._made(Asked(headers=headers, mirrors=mirrors, managed=self.managed, canary=_member(parted)), found)
+        made, errors = self._made(Asked(headers=headers, mirrors=mirrors, managed=self.managed, canary=_member(parted)), found, sources)
         return Routed(
             canary=share.canary,
             stable=share.stable,
@@ -128,8 +130,9 @@ class TraefikHttp:
 
     def render(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Rendered:
         """Give the objects that say *wish*; of ours those go that it does not need, also where the others cannot be rendered."""
-        ours = self._ours(found)
-        kept = self._needed(wish, found)
+        sources = self._sources(found)
+        ours = self._ours(found, sources)
+        kept = self._needed(wish, sources)
         absent = frozenset(ours - kept)
         try:
             parted = self._parted(found, wish)
@@ -137,7 +140,7 @@ class TraefikHttp:
         except SpecError as error:
             return Rendered(absent=absent, errors=(error,))
         made, errors = self._made(
-            Asked(headers=wish.header_routes, mirrors=wish.mirrors, managed=wish.managed, canary=_member(parted)), found
+            Asked(headers=wish.header_routes, mirrors=wish.mirrors, managed=wish.managed, canary=_member(parted)), found, sources
         )
         free = {ref: manifest for ref, manifest in made.items() if ref in ours or ref not in found}
         warning = overflow_warning(parted, wish, self._ref)
@@ -194,11 +197,10 @@ class TraefikHttp:
 
     # The objects that managed routes stand in
 
-    def _made(self, asked: Asked, found: Mapping[Ref, Manifest]) -> tuple[dict[Ref, Manifest], list[SpecError]]:
+    def _made(self, asked: Asked, found: Mapping[Ref, Manifest], sources: Sequence[Ref]) -> tuple[dict[Ref, Manifest], list[SpecError]]:
         """Give our objects as *asked*, those before others that these refer to, and what is wrong with the sources of the missing ones."""
         made: dict[Ref, Manifest] = {}
         errors: list[SpecError] = []
-        sources = self._sources(found)
         both: list[HeaderRoute | MirrorRoute] = [*asked.headers, *asked.mirrors]
         if both and not sources:
             wanted = f'needs an IngressRoute in {self.namespace} that uses the TraefikService "{self.service}"'
@@ -254,16 +256,16 @@ class TraefikHttp:
             ref for ref, manifest in found.items() if self._is(ref, routes.INGRESS_ROUTE) and self.service in routes.mentioned(manifest)
         )
 
-    def _ours(self, found: Mapping[Ref, Manifest]) -> frozenset[Ref]:
+    def _ours(self, found: Mapping[Ref, Manifest], sources: Sequence[Ref]) -> frozenset[Ref]:
         """Name the objects of ours, also those of an earlier spec."""
         kinds = (routes.INGRESS_ROUTE, routes.TRAEFIK_SERVICE)
         made = {ref for ref, manifest in found.items() if any(self._is(ref, kind) for kind in kinds) and self._controls(manifest)}
-        return frozenset(made - {self._ref, *self._sources(found)})
+        return frozenset(made - {self._ref, *sources})
 
-    def _needed(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> frozenset[Ref]:
+    def _needed(self, wish: TrafficIntent, sources: Sequence[Ref]) -> frozenset[Ref]:
         """Name the objects that *wish* needs, whatever they look like."""
         names = [*(route.name for route in wish.header_routes), *(route.name for route in wish.mirrors)]
-        beside = {self._route_ref(name, source.name) for name in names for source in self._sources(found)}
+        beside = {self._route_ref(name, source.name) for name in names for source in sources}
         return frozenset(beside | {self._mirroring_ref(mirror.name) for mirror in wish.mirrors if beside})
 
     def _claims(self, wanted: Iterable[Ref], found: Mapping[Ref, Manifest]) -> Iterator[SpecError]:

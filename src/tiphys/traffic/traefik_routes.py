@@ -1,7 +1,7 @@
 """How do header and mirror routes stand in IngressRoutes and a TraefikService of their own? (Traffic-routing reference 7.2.)"""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Final
@@ -131,13 +131,14 @@ def _syntax(route: Mapping[str, Any], using: Using, at: str) -> Syntax:
         raise SpecError(field=f"{at}.syntax", found=written, wanted=f"must be one of {', '.join(Syntax)}") from None
 
 
-def _names_of(route: object, namespace: str) -> Sequence[str]:
+def _names_of(route: object, namespace: str) -> list[str]:
+    found: list[str] = []
     services = route.get("services") if isinstance(route, dict) else None
-    return [
-        service["name"]
-        for service in (services if isinstance(services, list) else ())
-        if isinstance(service, dict)
-        and service.get("kind") == TRAEFIK_SERVICE
-        and service.get("namespace") in (None, "", namespace)  # not in a set: what is malformed may not be hashable
-        and isinstance(service.get("name"), str)
-    ]
+    for service in services if isinstance(services, list) else ():
+        if not isinstance(service, dict) or service.get("kind") != TRAEFIK_SERVICE:
+            continue
+        name = service.get("name")
+        # Not looked up in a set: what is malformed may not be hashable.
+        if isinstance(name, str) and service.get("namespace") in (None, "", namespace):
+            found.append(name)
+    return found

@@ -104,8 +104,10 @@ class TraefikTcp:
             parts: dict[int, Parted] = {}
             for index, route in enumerate(entries(mapping(manifest.get("spec"), "spec").get("routes"), "spec.routes")):
                 at = f"spec.routes[{index}].services"
-                listed = {names.service(item, f"{at}[{place}]") for place, item in enumerate(entries(route.get("services"), at))}
-                if {canary, stable} <= listed:
+                listed = [item.get("name") for item in entries(route.get("services"), at)]
+                if canary not in listed or stable not in listed:
+                    continue  # most routes of a large object: nothing else of them is looked at
+                if {canary, stable} <= {names.service(item, f"{at}[{place}]") for place, item in enumerate(route["services"])}:
                     parts[index] = part_named(route["services"], at, names)
             if not parts:
                 wanted = f'needs a route that lists both the canary\'s ("{canary}") and the stable Service ("{stable}")'

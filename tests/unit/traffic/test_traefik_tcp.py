@@ -112,7 +112,10 @@ def test_header_routes_need_requests() -> None:
             "[{services: [{name: web-stable}, {name: web-canary}, {name: web-canary}]}]",
             'spec.routes[0].services: Invalid value: "2 destinations": must have exactly one that is the canary\'s (name "web-canary")',
         ),
-        ("[{services: [{port: 1}]}]", "spec.routes[0].services[0].name: Required value: must name a Service"),
+        (
+            "[{services: [{name: web-stable}, {name: web-canary}, {port: 1}]}]",
+            "spec.routes[0].services[2].name: Required value: must name a Service",
+        ),
         ("[7]", 'spec.routes[0]: Invalid value: "7": must be a map'),
     ],
 )
