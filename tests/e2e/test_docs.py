@@ -21,8 +21,10 @@ from tiphys.demo import app
 from tiphys.demo.stage import Stage
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.cluster import DevCluster
+from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.kubeconfig import write_kubeconfig
 from tiphys.plugins.contract import Self, State, Wish
+from tiphys.traffic.table import ROUTERS
 
 Manifest = dict[str, Any]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
@@ -206,13 +208,21 @@ async def test_troubleshooting(stage: Stage, tmp_path: Path) -> None:
     reader = Reader("docs/troubleshooting.md", tmp_path, stage.kubeconfig)
 
     def named(command: str) -> str:
-        return command.replace("NAME", app.NAME)
+        return command.replace("NAME", app.NAME).replace("CANARY", app.CANARY_SERVICE)
 
     shown = await reader.types("tiphys get rollout NAME", instead=named)
     described = await reader.types("kubectl describe rollout NAME", instead=named)
 
+    weights = await reader.types(
+        "kubectl get rollout NAME -o jsonpath='{.status.currentStepIndex} {.status.canary.weights}'", instead=named
+    )
+    slices = await reader.types("kubectl get endpointslices -l kubernetes.io/service-name=CANARY -o wide", instead=named)
+    await reader.types("kubectl get events --field-selector involvedObject.name=NAME,type=Warning", instead=named)
+
     assert "Healthy" in shown
     assert "Conditions:" in described
+    assert '"weight":100' in weights
+    assert app.CANARY_SERVICE in slices
     reader.has_finished()
 
 
@@ -233,6 +243,18 @@ async def test_verification(stage: Stage, tmp_path: Path) -> None:
     assert verified == "true"
     assert "Verified:" in described
     reader.has_finished()
+
+
+async def test_commands_for_each_router_name_kinds_as_their_products_serve_them(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "troubleshooting.md").read_text()
+    asked = re.findall(r"`kubectl get (\S+)(?: [A-Z]+)? -o yaml`", page)
+    async with DevCluster(definitions=foreign_definitions(), api=ApiServer, pods=False) as cluster:
+        write_kubeconfig(tmp_path / "kubeconfig", cluster.url)
+        terminal = Terminal(home=tmp_path, kubeconfig=tmp_path / "kubeconfig")
+        for kinds in sorted(set(asked)):
+            await terminal.says("kubectl", "get", kinds, "-o", "yaml")
+
+    assert len(set(asked)) >= len(ROUTERS)
 
 
 async def test_install(tmp_path: Path) -> None:

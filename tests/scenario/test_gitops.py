@@ -9,7 +9,7 @@ from gitops_tool import Repository, keep
 from ignore_rules import Rule, rules
 from inprocess import InProcessController
 from routed_apps import APPS, App, at_rest, reader
-from scenarios import ROLLOUT, SERVICE, STABLE_SERVICE, template
+from scenarios import ROLLOUT, SERVICE, STABLE_SERVICE, VIRTUAL_SERVICE, template
 from tiphys.api.meta import Manifest
 from tiphys.traffic.table import ROUTERS
 
@@ -134,6 +134,49 @@ def test_a_tool_that_even_takes_the_hash_from_selectors_cannot_stop_a_rollout(na
     assert watch.excess == []
     assert finished(controller)
     assert len(controller.api.done) <= 40 + 3 * len(repository.writes)
+
+
+def test_whoever_keeps_changing_an_object_back_is_told_of_and_named() -> None:
+    controller, repository, _ = updated(APPS["istio"], heeding=False)
+    quiet, _, _ = updated(APPS["istio"], heeding=True)
+
+    told = [message for _, reason, message in controller.told.events if reason == "ObjectOverwritten"]
+    assert len(repository.writes) > len(told) > 0
+    assert set(told) == {
+        "VirtualService default/web: the same was written 5 times within a minute, because somebody "
+        '(by its field manager: "gitops") keeps changing it back; see docs/gitops.md'
+    }
+    assert "ObjectOverwritten" not in quiet.told.reasons
+
+
+class Rival:
+    """Another controller, which answers every write to the VirtualService at once."""
+
+    def __init__(self, controller: InProcessController) -> None:
+        self._controller = controller
+
+    def step(self) -> bool:
+        http = self._controller.manifest(VIRTUAL_SERVICE, "web")["spec"]["http"]
+        if http[-1]["route"][1]["weight"] == 0:
+            return False
+        weights = [{**route, "weight": weight} for route, weight in zip(http[-1]["route"], (100, 0), strict=True)]
+        self._controller.edit(VIRTUAL_SERVICE, "web", {"spec": {"http": [{**http[-1], "route": weights}]}})
+        return True
+
+    def wakes_at(self) -> None:
+        """Nothing but what others write wakes it."""
+
+
+def test_a_rival_that_answers_every_write_at_once_does_not_keep_the_controller_busy() -> None:
+    controller = at_rest(APPS["istio"], {"setWeight": 20}, {"pause": {}})
+    controller.cluster.join(Rival(controller))
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+
+    controller.cluster.advance(60)
+
+    writes = [body for _, plural, body in controller.api.done if plural == "virtualservices"]
+    assert 60 < len(writes) < 60 * 6
+    assert controller.told.reasons.count("ObjectOverwritten") == 1
 
 
 def test_once_the_tool_stops_everything_is_at_rest() -> None:

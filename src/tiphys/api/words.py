@@ -79,6 +79,7 @@ class Reason(StrEnum):
     NOTHING_TO_PLACE = "NothingToPlace"
     UNSAFE_ACTION = "UnsafeActionRefused"
     FOREIGN_ROUTE_REMOVED = "ForeignRouteRemoved"
+    OBJECT_OVERWRITTEN = "ObjectOverwritten"
 
 
 class EventType(StrEnum):
@@ -166,6 +167,12 @@ def scaled(name: str, revision: int, *, before: int, after: int) -> str:
     """Say how a ReplicaSet's size (pods) changed."""
     direction = "up" if after > before else "down"
     return f"Scaled {direction} ReplicaSet {name} (revision {revision}) from {before} to {after}"
+
+
+def overwritten(what: str, *, times: int, by: str) -> str:
+    """Say that somebody keeps changing an object back; *by* is a field manager, if one is known."""
+    who = f' (by its field manager: "{by}")' if by else ""
+    return f"{what}: the same was written {times} times within a minute, because somebody{who} keeps changing it back; see docs/gitops.md"
 
 
 def switched(service: str, *, before: str, after: str) -> str:

@@ -15,6 +15,7 @@ from tiphys.api.words import EventType, Reason
 from tiphys.api.workloads import ReplicaSet
 from tiphys.controller import purposes
 from tiphys.controller.cluster import Cluster, about, key_of, replica_set_ref, rollout_ref, service_ref
+from tiphys.controller.contention import Said
 from tiphys.controller.manifests import new_replica_set
 from tiphys.controller.named import GROUPS
 from tiphys.controller.observe import Sight
@@ -52,9 +53,11 @@ Gate = Callable[[Observed, Plan, Action], str | None]
 """Names the invariant that an action would break; nothing if it is safe."""
 
 
-async def carry_out(plan: Plan, sight: Sight, cluster: Cluster, gate: Gate) -> None:
+async def carry_out(plan: Plan, sight: Sight, cluster: Cluster, gate: Gate) -> Sequence[tuple[Ref, Said]]:
     """
     Carry out *plan* in order, then write the status, then tell the events; the first failing action ends it.
+
+    Gives what of other people's objects was changed, and what it was made to say.
 
     All routers are rendered before the first write. After a failure the status stays as it is, because it would report what did not
     happen: only the loop writes what stays true (a ReplicaSet that cannot be created, a taken name). Every write is conditional on the
@@ -68,7 +71,9 @@ async def carry_out(plan: Plan, sight: Sight, cluster: Cluster, gate: Gate) -> N
         KubeError: anything else the server said, or nobody answered.
 
     """
-    await _Pass(plan, sight, cluster, gate).run()
+    attempt = _Pass(plan, sight, cluster, gate)
+    await attempt.run()
+    return attempt.written
 
 
 class _Pass:
@@ -83,6 +88,7 @@ class _Pass:
         self._cluster = cluster
         self._gate = gate
         self._versions: dict[Ref, str] = {}
+        self.written: list[tuple[Ref, Said]] = []
 
     async def run(self) -> None:
         """Do everything in order."""
@@ -145,7 +151,9 @@ class _Pass:
                 version = self._seen.services[name].metadata.resource_version
                 annotations = {names.MANAGED_BY: self._key.name} if annotate else {}
                 spec = {"selector": {names.HASH_LABEL: pod_hash}}
-                await self._patch(service_ref(self._key.namespace, name), version, purpose, annotations=annotations, spec=spec)
+                ref = service_ref(self._key.namespace, name)
+                await self._patch(ref, version, purpose, annotations=annotations, spec=spec)
+                self.written.append((ref, pod_hash))
             case _:
                 assert_never(action)
         return action.event
@@ -211,6 +219,7 @@ class _Pass:
                 version = found.get("metadata", {}).get("resourceVersion", "")
                 patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": version}}
                 await self._cluster.patch(self._key, ref, patch, purpose=purpose)
+                self.written.append((ref, wish))
                 changed = True
         for ref in dict.fromkeys((*self._sight.named.refs, *self._sight.found)):
             gone = self._sight.found.get(ref)

@@ -21,6 +21,7 @@ from tiphys.controller.apply import Gate, carry_out
 from tiphys.controller.caches import REPLICA_SET_KIND, ROLLOUT_KIND, SERVICE_KIND, SLICE_KIND, Mirror, loading
 from tiphys.controller.claims import claim
 from tiphys.controller.cluster import Cluster, about, rollout_ref
+from tiphys.controller.contention import HOLD, OFTEN, Contention, Said, rival
 from tiphys.controller.inquiries import Inquiries
 from tiphys.controller.leave import leave
 from tiphys.controller.named import Naming
@@ -40,6 +41,7 @@ from tiphys.core.restart import restart_due
 from tiphys.kube.clock import Clock
 from tiphys.kube.errors import ConflictError, CredentialError, NotFoundError, ThrottledError, UnauthorizedError, UnreachableError
 from tiphys.kube.store import Key
+from tiphys.traffic.router import Ref
 
 STALE_DELAY: Final = 0.1
 LOADING_DELAY: Final = 5.0
@@ -92,6 +94,7 @@ class Passes:
         self._resync = resync
         self._workloads = Workloads(caches)
         self._eye = Eye(caches, clock, naming, Verifier(inquiries, probes=probes))
+        self._contention = Contention()
         inquiries.inform(self.changed)
         self._unverified: dict[Key, str] = {}
         self._judged: dict[Key, tuple[str, str]] = {}
@@ -126,6 +129,7 @@ class Passes:
         self._unverified.pop(key, None)
         self._judged.pop(key, None)
         self._unasked.discard(key)
+        self._contention.forget(key)
         self._traced = {each for each in self._traced if each[0] != key}
 
     # The pass
@@ -193,10 +197,11 @@ class Passes:
         try:
             if silence is not None and silence.blind and not sight.seen.problems:
                 raise RoutingError([silence])
-            await carry_out(plan, sight, self._cluster, self._gate)
+            written = await carry_out(plan, sight, self._cluster, self._gate)
         except TiphysError as error:
             await self._report_failure(key, sight.seen, error)
             raise
+        self._note_contests(key, rollout, sight, written)
         if silence is not None and not _rests(plan.status):
             raise RoutingError([silence])
         await leave(rollout, sight, plan, self._caches, self._cluster, self._naming.routers_of)
@@ -255,10 +260,19 @@ class Passes:
         if not said or (not sight.errors and router is not None and router.heard_at is not None):
             self._unasked.discard(key)
 
+    def _note_contests(self, key: Key, rollout: Rollout, sight: Sight, written: Sequence[tuple[Ref, Said]]) -> None:
+        """Warn of objects that somebody keeps changing back."""
+        for ref, said in written:
+            if self._contention.wrote(key, ref, said, self._clock.monotonic()):
+                message = words.overwritten(str(ref), times=OFTEN, by=rival(sight.found.get(ref)))
+                self._tell(rollout, Event(reason=Reason.OBJECT_OVERWRITTEN, message=message, type=EventType.WARNING))
+
     # How a pass ends
 
     def _settled(self, key: Key, wake_in: float | None) -> None:
-        if wake_in == 0.0:
+        if self._contention.hot(key, self._clock.monotonic()):
+            self._queue.hold(key, HOLD)
+        elif wake_in == 0.0:
             self._queue.again(key)
         else:
             self._queue.settle(key, wake_in=wake_in)

@@ -130,6 +130,14 @@ class WorkQueue(Generic[K]):
             self._set_alarm(key, wake_in)
         self._release(key)
 
+    def hold(self, key: K, seconds: float) -> None:
+        """Note that *key* succeeded, and look at it again in *seconds* and not before, whatever changes meanwhile (but see `hurry`)."""
+        self._failures.pop(key, None)
+        self._wanted.pop(key, None)
+        self._backing_off.add(key)
+        self._set_alarm(key, seconds)
+        self._release(key)
+
     def again(self, key: K) -> None:
         """Look at *key* again at once; whether it failed lately stays as it is."""
         self._release(key)

@@ -91,6 +91,22 @@ def test_changes_do_not_bring_a_failing_key_back_before_its_delay() -> None:
     assert (early, queue.take(), queue.take()) == (None, "a", None)
 
 
+def test_a_key_on_hold_comes_back_once_and_not_before_its_time() -> None:
+    clock = VirtualClock()
+    queue = WorkQueue[str](clock)
+    queue.add("a")
+    assert queue.take() == "a"
+    queue.add("a")
+
+    queue.hold("a", 0.2)
+    queue.add("a")
+    early = queue.take()
+    clock.jump(0.2)
+    queue.ring()
+
+    assert (early, queue.take(), queue.take(), queue.failures("a")) == (None, "a", None, 0)
+
+
 def test_a_person_brings_a_failing_key_back_at_once() -> None:
     queue = WorkQueue[str](VirtualClock())
     queue.add("a")
