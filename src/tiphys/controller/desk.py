@@ -1,7 +1,7 @@
 """How is a product asked without a pass waiting for it?"""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 import structlog
@@ -15,6 +15,9 @@ AT_ONCE: Final = 8
 """How many questions are on their way to one product at most."""
 PATIENCE: Final = 30.0
 """Seconds after which a question counts as not answered."""
+
+Watcher = Callable[[str, bool, float], None]
+"""Is told who was asked, whether there was an answer, and how many seconds it took."""
 
 log = structlog.get_logger("tiphys.controller")
 
@@ -39,12 +42,16 @@ class Background:
     """
     Asks in tasks of its own: only so many of one product at once, and each only so long.
 
-    *askers* are found by the `via` of a question. A product that is slow keeps nobody from asking another.
+    *askers* are found by the `via` of a question; *watcher* is told of each question's end. A product that is
+    slow keeps nobody from asking another.
     """
 
-    def __init__(self, askers: Mapping[str, Asker], clock: Clock, *, at_once: int = AT_ONCE, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, askers: Mapping[str, Asker], clock: Clock, *, watcher: Watcher, at_once: int = AT_ONCE, patience: float = PATIENCE
+    ) -> None:
         self._askers = askers
         self._clock = clock
+        self._watcher = watcher
         self._room = {via: asyncio.Semaphore(at_once) for via in askers}
         self._patience = patience
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,7 +77,9 @@ class Background:
             answered(AskError(f"nobody here can ask it: {question.via!r} is not among {sorted(self._askers)}"))
             return
         async with self._room[question.via]:
+            began = self._clock.monotonic()
             outcome = await self._ask(asker, question)
+        self._watcher(question.via, not isinstance(outcome, AskError), self._clock.monotonic() - began)
         answered(outcome)
 
     async def _ask(self, asker: Asker, question: Question) -> Outcome:

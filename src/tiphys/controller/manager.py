@@ -130,7 +130,7 @@ class Controller:
             refill=EVENT_REFILL,
             clock=self._clock,
         )
-        self._desk = Background(askers_for(self._clock) if askers is None else askers, self._clock)
+        self._desk = Background(askers_for(self._clock) if askers is None else askers, self._clock, watcher=self.telemetry.asked)
         self._passes = Passes(
             caches=self.caches,
             cluster=ApiCluster(

@@ -19,6 +19,7 @@ _PASS_SECONDS: Final = (0.01, 0.15, 0.25, 0.5, 1)
 _DURATION: Final = (30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800)
 _PROGRESSION: Final = (30, 60, 120, 300, 600, 900, 1800, 3600)
 _MANUAL_PAUSE: Final = (0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800)
+_QUESTION_SECONDS: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30)
 _QUEUE_SECONDS: Final = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10)
 _WHO: Final = ("namespace", "name")
 _PHASES: Final = ("Completed", "Progressing", "Paused", "Timeout", "Error", "Abort", "InvalidSpec")
@@ -47,6 +48,13 @@ class Telemetry:
         self._events = Counter("rollout_events", "Events recorded on a Rollout", (*_WHO, "type", "reason"), registry=registry)
         self._refused = Counter("rollout_unsafe_action_refused", "Actions that the last gate stopped", (*_WHO, "rule"), registry=registry)
         self._bugs = Counter("rollout_decision_failed", "Decisions that ended in an error of our own", _WHO, registry=registry)
+        self._questions = Histogram(
+            "rollout_verification_question_seconds",
+            "Questions to products about what their traffic really does",
+            ("via", "outcome"),
+            buckets=_QUESTION_SECONDS,
+            registry=registry,
+        )
         self._stale = Counter("rollout_stale_cache", "Passes put off because the caches were behind our own writes", registry=registry)
         self._conflicts = Counter("rollout_write_conflict", "Writes refused because somebody wrote first", registry=registry)
         self._requests = Counter(
@@ -95,6 +103,10 @@ class Telemetry:
     def broke(self, key: Key) -> None:
         """Count an error of our own."""
         self._bugs.labels(*key).inc()
+
+    def asked(self, via: str, answered: bool, seconds: float) -> None:  # noqa: FBT001 - see `tiphys.controller.desk.Watcher`
+        """Note a question about the traffic, and how it ended."""
+        self._questions.labels(via, "answer" if answered else "error").observe(seconds)
 
     def stale(self) -> None:
         """Count a pass that was put off."""

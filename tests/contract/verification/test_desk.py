@@ -8,6 +8,7 @@ from clocks import VirtualClock, let_run
 from tiphys.api.meta import Manifest
 from tiphys.controller.desk import Background
 from tiphys.controller.inquiries import AskError, Outcome
+from tiphys.controller.telemetry import Telemetry
 from tiphys.traffic.router import Question
 
 
@@ -35,9 +36,13 @@ def question(number: int = 0, via: str = "product") -> Question:
     return Question(key=f"{number}", via=via, request={})
 
 
-async def test_an_answer_and_an_error_come_back() -> None:
-    product, clock, outcomes = Product(), VirtualClock(), list[Outcome]()
-    desk = Background({"product": product}, clock)
+def desk_of(clock: VirtualClock, products: dict[str, Product], telemetry: Telemetry | None = None, **limits: Any) -> Background:  # noqa: ANN401 - numbers
+    return Background(products, clock, watcher=(telemetry or Telemetry()).asked, **limits)
+
+
+async def test_an_answer_and_an_error_come_back_and_are_counted() -> None:
+    product, clock, outcomes, telemetry = Product(), VirtualClock(), list[Outcome](), Telemetry()
+    desk = desk_of(clock, {"product": product}, telemetry)
 
     for answer in ({"weight": 1}, AskError("HTTP 503")):
         product.answers.put_nowait(answer)
@@ -46,11 +51,14 @@ async def test_an_answer_and_an_error_come_back() -> None:
 
     assert outcomes[0] == {"weight": 1}
     assert str(outcomes[1]) == "HTTP 503"
+    page = telemetry.page().decode()
+    for outcome in ("answer", "error"):
+        assert f'rollout_verification_question_seconds_count{{outcome="{outcome}",via="product"}} 1.0' in page
 
 
 async def test_a_product_that_does_not_answer_is_given_up_in_time() -> None:
     product, clock, outcomes = Product(), VirtualClock(), list[Outcome]()
-    desk = Background({"product": product}, clock, patience=30)
+    desk = desk_of(clock, {"product": product}, patience=30)
     desk.begin(question(), outcomes.append)
 
     await clock.advance(29)
@@ -63,7 +71,7 @@ async def test_a_product_that_does_not_answer_is_given_up_in_time() -> None:
 
 async def test_only_so_many_are_on_their_way_at_once() -> None:
     product, clock, outcomes = Product(), VirtualClock(), list[Outcome]()
-    desk = Background({"product": product}, clock, at_once=2)
+    desk = desk_of(clock, {"product": product}, at_once=2)
     for number in range(5):
         desk.begin(question(number), outcomes.append)
     await let_run()
@@ -79,7 +87,7 @@ async def test_only_so_many_are_on_their_way_at_once() -> None:
 
 async def test_a_product_that_is_slow_keeps_nobody_from_asking_another() -> None:
     slow, quick, clock, outcomes = Product(), Product(), VirtualClock(), list[Outcome]()
-    desk = Background({"slow": slow, "quick": quick}, clock, at_once=2)
+    desk = desk_of(clock, {"slow": slow, "quick": quick}, at_once=2)
     for number in range(5):
         desk.begin(question(number, via="slow"), outcomes.append)
     quick.answers.put_nowait({"weight": 1})
@@ -93,7 +101,7 @@ async def test_a_product_that_is_slow_keeps_nobody_from_asking_another() -> None
 
 async def test_a_bug_in_asking_and_a_product_that_nobody_knows_are_errors() -> None:
     product, clock, outcomes = Product(), VirtualClock(), list[Outcome]()
-    desk = Background({"product": product}, clock)
+    desk = desk_of(clock, {"product": product})
     product.answers.put_nowait(KeyError("weight"))
 
     desk.begin(question(), outcomes.append)
@@ -108,7 +116,7 @@ async def test_a_bug_in_asking_and_a_product_that_nobody_knows_are_errors() -> N
 
 async def test_stopping_ends_what_is_on_its_way_and_lets_go_of_the_product() -> None:
     product, clock, outcomes = Product(), VirtualClock(), list[Outcome]()
-    desk = Background({"product": product}, clock)
+    desk = desk_of(clock, {"product": product})
     desk.begin(question(), outcomes.append)
     await let_run()
 
