@@ -108,9 +108,9 @@ def router_for(subject: Rollout, settings: Settings | None = None) -> Router:
     return router
 
 
-def made_of(router: Router) -> tuple[Rollout, Settings]:
-    """Give the Rollout and the settings of which `router_for` made *router*."""
-    return next((subject, settings) for known, subject, settings in _MADE if known is router)
+def made_of(router: Router) -> tuple[Rollout, Settings] | None:
+    """Give the Rollout and the settings of which `router_for` made *router*; nothing where it was made otherwise."""
+    return next(((subject, settings) for known, subject, settings in _MADE if known is router), None)
 
 
 _MADE: list[tuple[Router, Rollout, Settings]] = []

@@ -16,6 +16,7 @@ from scenarios import ROLLOUT, template, weight
 from tiphys.api.codec import plain
 from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
+from tiphys.api.rollout import Rollout
 from tiphys.core.decide import decide
 from tiphys.core.invariants import violated
 from tiphys.devcluster.assembly import install_definitions
@@ -25,6 +26,7 @@ from tiphys.devcluster.foreign.table import FAMILIES
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.virtual import VirtualCluster
 from tiphys.traffic.router import Ref, Router
+from tiphys.traffic.settings import Settings
 from tiphys.traffic.table import ROUTERS, routers_of
 
 STEPS: Sequence[Manifest] = (weight(20), {"pause": {}})
@@ -45,6 +47,12 @@ def _told_apart(setups: Iterable[tuple[str, Setup]]) -> dict[str, Setup]:
     return {name: SETUPS[name] for name in chosen.values()}
 
 
+def _made(setup: Setup) -> tuple[Rollout, Settings]:
+    made = made_of(setup.router)
+    assert made is not None, "router_for makes the routers of the table"
+    return made
+
+
 def _plain_first(entry: tuple[str, Setup]) -> tuple[bool, bool]:
     return "ping" in entry[1].canary, entry[1].maximum != 100
 
@@ -63,7 +71,7 @@ class World:
     """A cluster with a Rollout as *setup* has it, and none of its objects so far."""
 
     def __init__(self, setup: Setup, *, definitions: Iterable[Manifest]) -> None:
-        subject, settings = made_of(setup.router)
+        subject, settings = _made(setup)
         self.setup = setup
         self.cluster = VirtualCluster(definitions=[*definitions, *crd_manifests()])
         self.controller = InProcessController(self.cluster, decide=decide, gate=violated, routers=settings)
@@ -242,7 +250,7 @@ def test_an_object_of_somebody_else_under_our_name_is_told_left_alone_and_made_w
 
 
 def _in_fixed_versions() -> dict[str, Setup]:
-    fixed = {name: made_of(setup.router)[1].versions for name, setup in CHOSEN.items()}
+    fixed = {name: _made(setup)[1].versions for name, setup in CHOSEN.items()}
     return {
         name: setup for name, setup in CHOSEN.items() if any((ref.group, ref.kind) in fixed[name] for ref in (*setup.start, *setup.creates))
     }
@@ -258,7 +266,7 @@ def test_a_cluster_that_serves_another_version_is_told_which_one_is_wanted(setup
     world = World(setup, definitions=definitions)
     world.update()
 
-    versions = made_of(setup.router)[1].versions
+    versions = _made(setup)[1].versions
     assert world.written() == []
     wanted = {f"{ref.group}/{versions[ref.group, ref.kind]}" for ref in (*setup.start, *setup.creates) if (ref.group, ref.kind) in versions}
     assert any(each in world.told for each in wanted) or "must name an existing" in world.told, world.told

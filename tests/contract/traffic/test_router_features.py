@@ -25,8 +25,8 @@ from tiphys.core.intent import (
 )
 from tiphys.traffic.table import lacking
 
-_BY_SHOWS = frozenset({Feature.PING_PONG, Feature.MAX_WEIGHT})
-"""What a setup has to be made for: two Services that alternate, another maximum."""
+_BY_SHOWS = frozenset({Feature.PING_PONG, Feature.MAX_WEIGHT, Feature.SUBSETS})
+"""What a setup has to be made for: two Services that alternate, another maximum, versions without Services."""
 
 _BY_STEPS = frozenset({Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX, Feature.MIRROR})
 _ABLE = [(name, feature) for name, setup in SETUPS.items() for feature in setup.router.supports - _BY_SHOWS | setup.shows & _BY_SHOWS]
@@ -69,7 +69,10 @@ def _header_step(form: str) -> Manifest:
 
 def _asked_for(feature: Feature, setup: Setup) -> Sequence[SpecError]:
     """Tell what is wrong when the Rollout of *setup* asks for *feature* in a step."""
-    subject, settings = made_of(setup.router)
+    made = made_of(setup.router)
+    if made is None:
+        return ()
+    subject, settings = made
     canary = subject.spec.strategy.canary
     assert canary is not None
     asking = strategy(**{**plain(canary), **_ASKING[feature][0]})
