@@ -9,6 +9,7 @@ from routers import SETUPS, Setup
 from tiphys.cli.crds import text
 from tiphys.devcluster.foreign.table import FAMILIES
 from tiphys.devcluster.kinds import INGRESSES
+from tiphys.plugins.documents import GROUP
 from tiphys.traffic.router import Making
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
@@ -49,6 +50,10 @@ def test_the_controller_may_do_what_a_router_needs_and_creates(setup: Setup) -> 
         assert needed <= may(ref.group, ref.kind), ref
     for ref in setup.router.makes(setup.start) if isinstance(setup.router, Making) else ():
         assert {"get", "list", "watch", "create", "patch", "delete"} <= may(ref.group, ref.kind), ref
+
+
+def test_a_router_in_another_process_needs_no_right() -> None:
+    assert not [group for group, _ in _rights() if group == GROUP]
 
 
 def test_nobody_may_do_everything() -> None:
