@@ -1,6 +1,9 @@
 """Does a canary behind an Application Load Balancer go its way, and what is left of it in the user's Ingress?"""
 
 import json
+from typing import Any
+
+import pytest
 
 from alb_cloud import ALB, INGRESS, PING_PONG, PREFIX, ROUTING, SERVICES, action, ingress
 from inprocess import InProcessController, rollout_manifest, service_manifest
@@ -12,6 +15,7 @@ from tiphys.api.meta import Manifest
 from tiphys.core.decide import decide
 from tiphys.core.invariants import violated
 from tiphys.devcluster.virtual import VirtualCluster
+from tiphys.kube.errors import ForbiddenError, KubeError, UnreachableError
 
 PAUSE: Manifest = {"pause": {"duration": "10s"}}
 BETA: Manifest = {
@@ -135,3 +139,80 @@ def test_a_rollout_behind_two_ingresses_writes_both() -> None:
 
     assert annotations(controller) == annotations(controller, "inside")
     assert subsequence([20], [action(controller)[CANARY_SERVICE]])
+
+
+# --- without the Rollout --------------------------------------------------------------------------------------------------------
+
+
+def halfway() -> InProcessController:
+    """Give a Rollout that waits at 20 percent, with a header route."""
+    controller = at_rest(weight(20), {"setHeaderRoute": BETA}, {"pause": {}})
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.advance(60)
+    assert paths(controller)[0] == ["beta", "beta-1", "web-root"]
+    return controller
+
+
+def delete(controller: InProcessController, **options: Any) -> None:  # noqa: ANN401  as the store takes them
+    resource = next(each for each in controller.cluster.store.registry if each.kind == "Rollout")
+    controller.cluster.store.delete(resource, "web", namespace="default", **options)
+
+
+def test_a_rollout_that_is_deleted_half_way_leaves_everything_at_stable() -> None:
+    controller = halfway()
+
+    delete(controller)
+    controller.cluster.advance(60)
+
+    assert annotations(controller) == {f"{PREFIX}/actions.web-root": alb_action(web_stable=100)}
+    assert controller.manifest(INGRESS, "shop")["spec"] == ingress()["spec"]
+    controller.api.done.clear()
+    controller.cluster.advance(4000)
+    assert controller.api.done == []
+
+
+def test_a_rollout_that_is_deleted_while_nobody_looks_is_noticed_by_the_ingress_itself() -> None:
+    controller = halfway()
+    other = rollout_manifest("other", weight(20), istio=False, trafficRouting={"alb": {**ALB, "ingress": "inside"}}, **SERVICES)
+    other["spec"]["selector"]["matchLabels"] = other["spec"]["template"]["metadata"]["labels"] = {"app": "other"}
+    controller.create(other)
+    controller.cluster.advance(60)
+
+    delete(controller, propagation="Orphan")
+    controller.restart()
+    controller.cluster.advance(60)
+
+    assert annotations(controller) == {f"{PREFIX}/actions.web-root": alb_action(web_stable=100)}
+
+
+@pytest.mark.parametrize("error", [UnreachableError("the server", "no route"), ForbiddenError(403, "Forbidden", "rollouts is forbidden")])
+def test_an_error_is_no_proof_that_a_rollout_is_gone(error: KubeError) -> None:
+    controller = halfway()
+    before = annotations(controller)
+    plain = controller.api.get
+
+    async def refusing(resource: Any, name: str, **options: Any) -> Any:  # noqa: ANN401  as the one that it stands before
+        if resource.kind == "Rollout":
+            raise error
+        return await plain(resource, name, **options)
+
+    controller.api.get = refusing  # type: ignore[method-assign]  # a server that is ill for a while
+    delete(controller)
+    controller.cluster.advance(60)
+    while_ill = annotations(controller)
+    controller.api.get = plain  # type: ignore[method-assign]  # and well again
+    controller.cluster.advance(600)
+
+    assert while_ill == before
+    assert annotations(controller) == {f"{PREFIX}/actions.web-root": alb_action(web_stable=100)}
+
+
+def test_an_entry_that_the_rollout_does_not_name_any_more_goes_once_it_rests() -> None:
+    controller = at_rest(weight(20), {"pause": {}})
+    key = f"{PREFIX}/actions.old"
+    entry = {names.MANAGED_ALB_ANNOTATIONS: json.dumps({"web": [key]}), key: alb_action(web_canary=20, web_stable=80)}
+
+    controller.edit(INGRESS, "inside", {"metadata": {"annotations": entry}})
+    controller.cluster.advance(60)
+
+    assert annotations(controller, "inside") == {key: alb_action(web_stable=100)}

@@ -382,12 +382,12 @@ def _mentions(kind: Kind) -> Callable[[Manifest], Iterable[tuple[str, str]]]:
 
 
 def _marks(kind: Kind) -> Callable[[Manifest], Iterable[Key]]:
-    """Give what tells the Rollout whose mark an object of *kind* carries."""
+    """Give what tells the Rollouts whose marks an object of *kind* carries."""
     marked = MARKS.get(kind)
 
     def rollouts(found: Manifest) -> Iterable[Key]:
-        name = "" if marked is None else marked.marked_for(found)
-        return (Key(found["metadata"].get("namespace", ""), name),) if name else ()
+        space = found["metadata"].get("namespace", "")
+        return () if marked is None else [Key(space, name) for name in marked.marked_for(found)]
 
     return rollouts
 

@@ -1,4 +1,4 @@
-"""Which Services and route objects may select every pod again? (Traffic-routing reference 2.7 and 4.1.9)"""
+"""Which Services and route objects may select every pod again? (Traffic-routing reference 2.7, 4.1.9, 4.2.8)"""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,8 @@ async def release(key: Key, rollout: Rollout | None, caches: Caches, cluster: Cl
     why = "is gone" if there is None else "does not name it any more"
     for held in ready:
         if held.ref not in needed:
-            purpose = f"{_shown(held.ref)} selects every version again: the Rollout {key.name} {why}"
+            what = "selects every version again" if held.selections else "is the user's alone again"
+            purpose = f"{_shown(held.ref)} {what}: the Rollout {key.name} {why}"
             await cluster.patch(key, held.ref, held.patch, purpose=purpose)
     return len(ready) < len(spare)
 
@@ -73,7 +74,7 @@ def _spare(key: Key, caches: Caches, needed: Collection[Ref]) -> Iterator[_Held]
             continue
         kept = {names.pod_hash(other.metadata.labels) for other in caches.versions(key.namespace) if _is_of_another(other, key)}
         marked = MARKS[ref.group, ref.kind]
-        changed = merge_patch(found, marked.released(found, kept)) or {}
+        changed = merge_patch(found, marked.released(found, key.name, kept)) or {}
         metadata = {**changed.get("metadata", {}), "resourceVersion": found["metadata"].get("resourceVersion", "")}
         selections = [labels for labels in marked.selections(found) if names.pod_hash(labels) not in kept]
         yield _Held(ref=ref, selections=selections, patch={**changed, "metadata": metadata})

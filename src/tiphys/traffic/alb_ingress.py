@@ -93,7 +93,7 @@ def written(manifest: Manifest, hand: Hand, wish: TrafficIntent) -> tuple[Manife
     others = {key: value for key, value in stays.items() if key not in ignored}
     told = {**others, **wanted, **({MANAGED_ALB_ANNOTATIONS: text} if text else {})}
     lost = sorted(key for key in foreign if kept.get(key) != wanted.get(key))
-    return _changed(manifest, told, rules, with_paths(rules, hand.action, names, gone)), lost
+    return with_annotations(manifest, told, rules, with_paths(rules, hand.action, names, gone)), lost
 
 
 def names_of(route: str, count: int) -> list[str]:
@@ -239,9 +239,10 @@ def _at_rest(text: object, wish: TrafficIntent) -> object:
     return action_text(Action(groups=(Group(service=stable.service, port=action.groups[-1].port, weight=_MAXIMUM),), sticky=action.sticky))
 
 
-def _changed(
+def with_annotations(
     manifest: Manifest, told: Mapping[str, object], before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]]
 ) -> Manifest:
+    """Give *manifest* with the annotations *told*, and the rules *after* in place of those *before*; itself where nothing differs."""
     if told != annotations(manifest):
         metadata = {key: value for key, value in mapping(manifest.get("metadata"), "metadata").items() if key != "annotations"}
         manifest = {**manifest, "metadata": {**metadata, "annotations": dict(told)} if told else metadata}

@@ -58,12 +58,13 @@ def selecting(rule: Manifest, hashes: Mapping[str, str], *, rollout: str) -> Man
     return {**marked, "spec": {**rule["spec"], "subsets": subsets}}
 
 
-def marked_for(rule: Manifest) -> str:
-    """Name the Rollout whose mark *rule* carries; the empty text where there is none, or it cannot be read."""
+def marked_for(rule: Manifest) -> Collection[str]:
+    """Name the Rollout whose mark *rule* carries; nobody where there is none, or it cannot be read."""
     try:
-        return text(annotations(rule).get(MANAGED_BY), "metadata.annotations")
+        name = text(annotations(rule).get(MANAGED_BY), "metadata.annotations")
     except SpecError:
-        return ""
+        return ()
+    return (name,) if name else ()
 
 
 def selections(rule: Manifest) -> Sequence[Mapping[str, str]]:
@@ -76,7 +77,7 @@ def selections(rule: Manifest) -> Sequence[Mapping[str, str]]:
     return [each for each in labels if each.get(HASH_LABEL)]
 
 
-def released(rule: Manifest, kept: Collection[str]) -> Manifest:
+def released(rule: Manifest, rollout: str, kept: Collection[str]) -> Manifest:  # noqa: ARG001  a rule carries the mark of one
     """Give *rule* without the mark, and without the hashes in its subsets but for those of *kept*, which are somebody else's."""
     bare = with_annotation(rule, MANAGED_BY, "")
     ours = [labels for labels in selections(rule) if labels[HASH_LABEL] not in kept]

@@ -60,16 +60,16 @@ class Search:
 
 
 class Marked(Protocol):
-    """How objects of a kind say which Rollout has put pod hashes into them, and what they are without."""
+    """How objects of a kind, which are the user's, say which Rollouts have put something into them, and what they are without."""
 
-    def marked_for(self, found: Manifest) -> str:
-        """Name the Rollout whose mark *found* carries; the empty text where there is none."""
+    def marked_for(self, found: Manifest) -> Collection[str]:
+        """Name the Rollouts whose mark *found* carries; nobody where that cannot be read."""
 
     def selections(self, found: Manifest) -> Sequence[Mapping[str, str]]:
         """Give the labels, the hash among them, by which *found* selects pods."""
 
-    def released(self, found: Manifest, kept: Collection[str]) -> Manifest:
-        """Give *found* without the mark and without hashes, but for those of *kept*."""
+    def released(self, found: Manifest, rollout: str, kept: Collection[str]) -> Manifest:
+        """Give *found* without the mark of *rollout* and what that stands for, but for the hashes of *kept*."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

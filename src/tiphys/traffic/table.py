@@ -9,7 +9,21 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, SetHeaderRoute, Step, StringMatch, TrafficRouting
 from tiphys.core.intent import Feature
 from tiphys.core.pairs import alternates
-from tiphys.traffic import alb, ambassador, apisix, appmesh, appmesh_routes, gateway, gateway_spec, istio, istio_rules, nginx, smi, traefik
+from tiphys.traffic import (
+    alb,
+    alb_reset,
+    ambassador,
+    apisix,
+    appmesh,
+    appmesh_routes,
+    gateway,
+    gateway_spec,
+    istio,
+    istio_rules,
+    nginx,
+    smi,
+    traefik,
+)
 from tiphys.traffic.router import Distant, Marked, Router
 from tiphys.traffic.settings import APP_MESH, Settings
 
@@ -24,8 +38,8 @@ class Product:
     *field* is the key below `trafficRouting`, *spec* its value; *supports* is the most that a router of the product can do (a
     router's own `supports` says what it can do as configured). *plugin* is the key below `plugins` that asks for it as well.
     *mentions* tells, for each kind (group and name) that its routers search, which names an object of it mentions: in its own
-    namespace, or with the namespace before the name. *marks* tells, for each kind whose objects its routers mark as a Rollout's
-    because they put pod hashes into them, how to take both away.
+    namespace, or with the namespace before the name. *marks* tells, for each kind whose objects its routers mark as a Rollout's,
+    how to take away the mark and what it stands for.
     """
 
     name: str
@@ -48,7 +62,14 @@ ROUTERS: Final[tuple[Product, ...]] = (
         marks=(((istio.GROUP, "DestinationRule"), istio_rules),),
     ),
     Product(name="nginx", field="nginx", spec=lambda routing: routing.nginx, router=nginx.nginx_router, supports=nginx.SUPPORTS),
-    Product(name="alb", field="alb", spec=lambda routing: routing.alb, router=alb.alb_router, supports=alb.SUPPORTS),
+    Product(
+        name="alb",
+        field="alb",
+        spec=lambda routing: routing.alb,
+        router=alb.alb_router,
+        supports=alb.SUPPORTS,
+        marks=(((alb.GROUP, "Ingress"), alb_reset),),
+    ),
     Product(name="smi", field="smi", spec=lambda routing: routing.smi, router=smi.smi_router, supports=smi.SUPPORTS),
     Product(
         name="ambassador",

@@ -12,9 +12,10 @@ from router_setup import CANARY, MANAGED, STABLE, router_for
 from routers_alb import ACTIONS, ALB_INGRESS, ALB_SPEC, CONDITIONS, alb_action, alb_ingress, alb_rollout
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
-from tiphys.api.names import MANAGED_ALB_ANNOTATIONS
+from tiphys.api.names import MANAGED_ALB_ACTIONS, MANAGED_ALB_ANNOTATIONS
 from tiphys.core.intent import Backend, HeaderMatch, HeaderRoute, MatchKind, Role, TextMatch, TrafficIntent
 from tiphys.traffic.alb_conditions import conditions_of, matches_of
+from tiphys.traffic.alb_reset import marked_for, released
 
 ALB = "spec.strategy.canary.trafficRouting.alb"
 STEP = "spec.strategy.steps[0].setHeaderRoute"
@@ -352,3 +353,58 @@ def test_more_targets_than_a_load_balancer_takes_are_refused() -> None:
         'spec.strategy.steps[0].experiment.templates: Invalid value: "a, b, c, d": '
         'the router "alb" takes at most 3 templates with a weight: 5 targets in all'
     ]
+
+
+# --- an Ingress without its Rollout ---------------------------------------------------------------------------------------------
+
+
+def managed_by_two(*headers: HeaderRoute, **weights: int) -> Manifest:
+    """Give an Ingress that two Rollouts share; `web` gives *weights*."""
+    other = {f"{ACTIONS}pages": alb_action(pages=100), MANAGED_ALB_ANNOTATIONS: json.dumps({"pages": [f"{ACTIONS}pages"]})}
+    found = written(20, alb_ingress(ALB_SPEC, other), *headers)
+    found["metadata"]["annotations"][ROOT] = alb_action(sticky=9, port="80", **weights)
+    return found
+
+
+def test_a_rollout_that_is_gone_leaves_its_action_at_stable_and_no_header_route_and_other_rollouts_alone() -> None:
+    found = managed_by_two(header(("x", MatchKind.EXACT, "1"), ("y", MatchKind.EXACT, "1")), web_canary=20, web_stable=80)
+
+    left = released(found, "web", ())
+
+    assert marked_for(found) == ["pages", "web"]
+    assert marked_for(left) == ["pages"]
+    assert left["metadata"]["annotations"] == {
+        f"{ACTIONS}pages": alb_action(pages=100),
+        ROOT: alb_action(web_stable=100, sticky=9),
+        MANAGED_ALB_ANNOTATIONS: json.dumps({"pages": [f"{ACTIONS}pages"]}, separators=(",", ":")),
+    }
+    assert left["spec"] == alb_ingress(ALB_SPEC)["spec"]
+    assert released(left, "web", ()) == left
+
+
+def test_the_last_rollout_takes_the_managed_annotations_with_it() -> None:
+    found = written(20, alb_ingress(ALB_SPEC, {MANAGED_ALB_ACTIONS: "{}", "team": "shop"}))
+
+    assert released(found, "web", ())["metadata"]["annotations"] == {"team": "shop", ROOT: alb_action(web_stable=100)}
+
+
+@pytest.mark.parametrize(
+    ("key", "weights", "chosen"),
+    [
+        (ROOT, {"web_canary": 20, "web_stable": 80}, "web_stable"),
+        (ROOT, {"web_stable": 20, "web_canary": 80}, "web_stable"),
+        (ROOT, {"web_canary": 100, "web_stable": 0}, "web_canary"),
+        (f"{ACTIONS}web-root", {"web_pong": 20, "exp_a": 10, "web_ping": 70}, "web_ping"),
+        (f"{ACTIONS}web-root", {"web_ping": 100, "web_pong": 0}, "web_ping"),
+    ],
+)
+def test_who_carries_everything_keeps_it_and_else_it_goes_to_the_stable_service(key: str, weights: dict[str, int], chosen: str) -> None:
+    entry = {key: alb_action(sticky=0, port="80", **weights), MANAGED_ALB_ANNOTATIONS: json.dumps({"web": [key]})}
+
+    left = released(alb_ingress(ALB_SPEC, entry), "web", ())
+
+    assert left["metadata"]["annotations"] == {key: alb_action(sticky=0, port="80", **{chosen: 100})}
+
+
+def test_an_ingress_whose_managers_cannot_be_read_is_nobodys() -> None:
+    assert marked_for(alb_ingress(ALB_SPEC, {MANAGED_ALB_ANNOTATIONS: "["})) == ()
