@@ -165,11 +165,11 @@ class Inquiries:
     def _pause(self, question: Question, asked: _Asked, since: int, patience: float) -> float:
         """Give the seconds between the end of the last question and the next one."""
         spread = 0.8 + 0.4 * (crc32(f"{question.key} {asked.times}".encode()) % 1000) / 1000
+        written_since = asked.moment < since
         if asked.failures:
-            return spread * self._interval * max(patience, min(2.0 ** min(asked.failures - 1, 10), LONGEST))
-        if asked.moment < since:
-            return spread * self._interval * AFRESH
-        return spread * self._interval * patience
+            longer = min(2.0 ** min(asked.failures - 1, 10), LONGEST)
+            return spread * self._interval * (longer if written_since else max(longer, patience))
+        return spread * self._interval * (AFRESH if written_since else patience)
 
     def _tidy(self) -> None:
         """Drop, now and then, what nobody has waited for in a long time."""

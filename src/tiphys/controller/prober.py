@@ -16,6 +16,8 @@ from tiphys.kube.clock import Clock
 
 PER_SECOND: Final = 50.0
 AT_ONCE: Final = 8
+SETTLE_SECONDS: Final = 1.0
+"""A round begins so much after it was asked for: a proxy hears of a weight that was written just now, and old connections end."""
 ROUND_SECONDS: Final = 25.0
 """A round ends here, with the answers that came: later ones are no requests of this round."""
 REQUEST_SECONDS: Final = 5.0
@@ -52,8 +54,11 @@ class Prober:
     cookie kept, no body read beyond a limit, and none logged. A round sends at most *per_second* requests a second.
     """
 
-    def __init__(self, clock: Clock, *, per_second: float = PER_SECOND, round_seconds: float = ROUND_SECONDS) -> None:
+    def __init__(
+        self, clock: Clock, *, per_second: float = PER_SECOND, settle: float = SETTLE_SECONDS, round_seconds: float = ROUND_SECONDS
+    ) -> None:
         self._clock = clock
+        self._settle = settle
         self._distance = 1 / per_second
         self._round = round_seconds
 
@@ -65,6 +70,7 @@ class Prober:
             AskError: no request was answered.
 
         """
+        await self._clock.sleep(self._settle)
         count = _Count()
         timeout = aiohttp.ClientTimeout(total=REQUEST_SECONDS)
         connector = aiohttp.TCPConnector(force_close=True, limit=AT_ONCE)

@@ -30,7 +30,7 @@ async def served(handler: Handler) -> AsyncIterator[str]:
 
 
 async def probe(handler: Handler, *, requests: int = 20, round_seconds: float = 20.0, **request: object) -> Manifest:
-    prober = Prober(SystemClock(), per_second=2000, round_seconds=round_seconds)
+    prober = Prober(SystemClock(), per_second=2000, settle=0, round_seconds=round_seconds)
     asked = {"method": "GET", "headers": {}, "hashHeader": "x-pod-hash", "hashField": "", "requests": requests, **request}
     async with served(handler) as url:
         return await prober.ask({"url": url, **asked})
@@ -135,7 +135,7 @@ async def test_a_round_ends_in_time_with_what_came() -> None:
 
 
 async def test_where_nobody_answers_it_is_an_error() -> None:
-    prober = Prober(SystemClock(), per_second=2000)
+    prober = Prober(SystemClock(), per_second=2000, settle=0)
     request = {"url": "http://127.0.0.1:1/", "method": "GET", "headers": {}, "hashHeader": "x", "hashField": "", "requests": 20}
 
     with pytest.raises(AskError, match="none of 20 requests was answered"):

@@ -174,6 +174,20 @@ def test_patience_stretches_the_interval() -> None:
     assert 240 <= (due - office.clock.now()).total_seconds() <= 360
 
 
+def test_patience_with_a_product_that_is_ill_ends_with_a_write() -> None:
+    office = Office()
+    office.wait()
+    office.desk.answer(ILL)
+
+    patient = office.inquiries.want(WEB, (ONE,), 0, patience=30)
+    after_a_write = office.inquiries.want(WEB, (ONE,), office.inquiries.moment(), patience=30)
+
+    assert patient is not None
+    assert (patient - office.clock.now()).total_seconds() >= 240
+    assert after_a_write is not None
+    assert (after_a_write - office.clock.now()).total_seconds() <= 12
+
+
 def test_what_nobody_waits_for_is_forgotten_after_a_while() -> None:
     office = Office()
     office.wait(WEB, ONE)
