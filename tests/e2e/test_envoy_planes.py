@@ -4,7 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 import pytest
@@ -25,6 +25,9 @@ from plane_objects import (
     rule,
     traffic_split,
 )
+from router_setup import MANAGED, router_for
+from routers_alb import ALB_INGRESS, alb_rollout
+from tiphys.core.intent import Backend, HeaderMatch, HeaderRoute, MatchKind, Role, TextMatch, TrafficIntent
 from tiphys.devcluster.cluster import DevCluster
 from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.kinds import ENDPOINT_SLICES, SERVICES
@@ -194,6 +197,39 @@ async def test_no_request_fails_while_routes_change_under_load(plane: str) -> No
         assert (await world.cluster.mesh.envoy.counts()).failed == 0
         assert world.client.answers["canary"] > 0
         assert world.client.answers["stable"] > 0
+
+
+async def test_what_is_rendered_for_a_load_balancer_does_what_the_wish_says() -> None:
+    matches = (
+        HeaderMatch(header="X-Beta", value=TextMatch(kind=MatchKind.EXACT, value="1")),
+        HeaderMatch(header="x-tier", value=TextMatch(kind=MatchKind.REGEX, value="gold|sil.er")),
+        HeaderMatch(header="x-agent", value=TextMatch(kind=MatchKind.PREFIX, value="QA/1.")),
+        HeaderMatch(header="x-beta", value=TextMatch(kind=MatchKind.EXACT, value="2")),
+    )
+    subject = alb_rollout({"ingress": "web", "rootService": "root"}, canaryService="canary", stableService="stable")
+    router, ref = router_for(subject), replace(ALB_INGRESS, name="web")
+    found = ingress(alb_path("canary", path="/straight", port={"number": 80}), alb_path("root"))
+
+    def wished(canary: int, *any_of: HeaderMatch) -> Manifest:
+        routes = (HeaderRoute(name=MANAGED[0], any_of=any_of),) if any_of else ()
+        sides = (
+            Backend(role=Role.STABLE, service="stable", weight=100 - canary),
+            Backend(role=Role.CANARY, service="canary", weight=canary),
+        )
+        return router.render(TrafficIntent(backends=sides, header_routes=routes, managed=MANAGED), {ref: found}).apply[ref]
+
+    async with running("alb") as world:
+        await world.put(wished(0, *matches))
+
+        assert world.cluster.mesh.problems == ()
+        asked = {"x_beta": ("1", "2"), "x_tier": ("gold", "silver"), "x_agent": ("QA/1.", "QA/1.7")}
+        assert {await world.ask(**{name: value}) for name, values in asked.items() for value in values} == {"canary"}
+        others = {"x_beta": ("12", "3"), "x_tier": ("golden", "old gold"), "x_agent": ("QA/17", "my QA/1.7"), "accept": ("1",)}
+        assert {await world.ask(**{name: value}) for name, values in others.items() for value in values} == {"stable"}
+
+        await world.put(wished(30))
+        shares = await world.client.many(REQUESTS, host=world.host)
+        assert within_four_deviations(shares["canary"], REQUESTS, 0.3), shares
 
 
 async def test_several_planes_feed_one_envoy() -> None:
