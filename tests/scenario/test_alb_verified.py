@@ -67,7 +67,8 @@ def test_an_update_goes_through_once_the_load_balancer_follows_each_weight() -> 
     assert status.alb.load_balancer is not None
     assert (status.alb.load_balancer.arn, status.alb.load_balancer.full_name) == (arn, "shop/50dc")
     assert sides(status) == [("shop", "shop-web-canary", "shop-web-stable")]
-    assert ("PatchingALBIngress", "Updating Ingress `shop` to desiredWeight '20'") in told(controller, "PatchingALBIngress")
+    patched = [message.removeprefix("Updating Ingress `shop` to desiredWeight ") for _, message in told(controller, "PatchingALBIngress")]
+    assert patched == ["'0'", "'20'", "'60'", "'100'", "'0'"], "one event for each change"
 
 
 def test_a_load_balancer_that_stands_still_holds_the_step_and_is_told_once() -> None:

@@ -32,7 +32,7 @@ from tiphys.traffic.alb_conditions import (
     read_condition,
     values_in,
 )
-from tiphys.traffic.alb_paths import PathTo, paths_to, patterns_of, rules_of, with_paths
+from tiphys.traffic.alb_paths import PathTo, default_of, paths_to, patterns_of, rules_of, with_paths
 from tiphys.traffic.manifests import annotations, mapping
 
 _MAXIMUM = 100
@@ -186,6 +186,9 @@ def _header_annotations(manifest: Manifest, hand: Hand, wish: TrafficIntent, pat
     group = Group(service=canary.service, port=hand.port, weight=_MAXIMUM)
     action = action_text(Action(groups=(group,), sticky=hand.sticky))
     own = _own_conditions(manifest, hand)
+    if wish.header_routes and default_of(manifest) == hand.action:
+        wanted = "must lead to another Service: what has no rule has no conditions, so its requests would miss the header routes"
+        raise SpecError(field="spec.defaultBackend", found=hand.action, wanted=wanted)
     made: dict[str, str] = {}
     for route in wish.header_routes:
         conditions = conditions_of(route)

@@ -24,6 +24,18 @@ def rules_of(manifest: Manifest) -> Sequence[Mapping[str, Any]]:
     return entries(mapping(manifest.get("spec"), "spec").get("rules"), "spec.rules")
 
 
+def default_of(manifest: Manifest) -> str:
+    """
+    Name the Service of an Ingress that gets the requests for which there is no rule; the empty text where there is none.
+
+    Raises:
+        SpecError: it is malformed.
+
+    """
+    spec = mapping(manifest.get("spec"), "spec")
+    return _backend({"backend": spec.get("defaultBackend")}, "spec.defaultBackend")[0]
+
+
 def paths_to(rules: Sequence[Mapping[str, Any]], action: str) -> Iterator[PathTo]:
     """
     Give each rule, place and path that lead to *action*.

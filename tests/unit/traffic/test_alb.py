@@ -215,6 +215,17 @@ def test_an_action_under_an_earlier_name_goes_to_stable() -> None:
     assert json.loads(said[MANAGED_ALB_ANNOTATIONS]) == {"web": [ROOT]}
 
 
+def test_annotations_under_an_earlier_prefix_are_not_left_behind() -> None:
+    route = header(("x", MatchKind.EXACT, "1"))
+    before = written(20, alb_ingress(ALB_SPEC), route, alb={"annotationPrefix": "lb.example"})
+
+    after = written(50, before, route)
+
+    said = after["metadata"]["annotations"]
+    assert said.pop(f"lb.example/actions.{STABLE}") == alb_action(web_stable=100)
+    assert after == written(50, alb_ingress(ALB_SPEC), route)
+
+
 # --- what is told ---------------------------------------------------------------------------------------------------------------
 
 
@@ -333,6 +344,17 @@ def test_a_rule_has_room_for_five_values_of_host_path_and_header(path: str, valu
         if fits
         else [problem.startswith(f'{STEP}: Invalid value: "first": Ingress default/shop: ') for problem in problems] == [True]
     )
+
+
+def test_requests_without_a_rule_must_not_be_the_rollouts_where_a_header_route_is_to_see_them() -> None:
+    spec = f"{ALB_SPEC}defaultBackend: {{service: {{name: web-stable, port: {{name: use-annotation}}}}}}"
+
+    (problem,) = told(header_step(("x-beta", "exact", "1")), spec=spec)
+
+    assert problem.startswith(
+        f'{STEP}: Invalid value: "first": Ingress default/shop: spec.defaultBackend: Invalid value: "web-stable": must lead'
+    )
+    assert told(spec=spec) == []
 
 
 def test_the_name_of_a_second_header_must_be_free() -> None:
