@@ -87,8 +87,10 @@ def shown(running: Controller, line: str) -> Callable[[], Awaitable[bool]]:
 def at_rest(client: Client, revision: str) -> Callable[[], Awaitable[bool]]:
     async def holds() -> bool:
         found = await client.get(ROLLOUTS, "web", namespace="default")
-        said = found["metadata"].get("annotations", {}).get("rollout.argoproj.io/revision")
-        return bool(said == revision and found.get("status", {}).get("phase") == "Healthy")
+        said, status = found["metadata"].get("annotations", {}).get("rollout.argoproj.io/revision"), found.get("status", {})
+        # The revision is noted before the status is written: the phase may still speak of the generation before.
+        seen = status.get("observedGeneration") == str(found["metadata"]["generation"])
+        return bool(said == revision and seen and status.get("phase") == "Healthy")
 
     return holds
 
