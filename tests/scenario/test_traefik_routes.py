@@ -187,6 +187,11 @@ def test_an_object_of_somebody_else_under_our_name_is_told_and_left_alone() -> N
     assert f"IngressRoute default/{name} exists and is not controlled by the Rollout" in invalid(controller)
     assert controller.manifest(INGRESS_ROUTE, name)["spec"] == foreign["spec"]
 
+    controller.cluster.store.delete(controller.cluster.store.registry.of_manifest(foreign), name, namespace="default")
+    controller.cluster.advance(2)
+
+    assert invalid(controller) == ""
+
 
 def test_another_weighted_service_in_mid_update_gets_the_routes_and_the_first_gives_back() -> None:
     controller = halfway(weighted(), entrance(), weighted("next"), entrance("next", service="next"))

@@ -12,6 +12,7 @@ from tiphys.api.status import StepPluginStatus
 from tiphys.api.words import Phase
 from tiphys.api.workloads import EndpointSlice, ReplicaSet, Service
 from tiphys.controller.cluster import ENDPOINT_SLICE, REPLICA_SET, ROLLOUT, SERVICE, Kind, Watched
+from tiphys.controller.minding import Minding
 from tiphys.controller.named import Naming, services_of
 from tiphys.kube.store import Key, Store, identity, newer
 from tiphys.traffic.router import Ref, Search
@@ -80,6 +81,7 @@ class Mirror:
         self._started: set[Kind] = set()
         self._written: dict[Key, dict[Ref, str]] = {}
         self._dead: set[str] = set()
+        self._minding = Minding()
         self._listener: Listener | None = None
 
     def start(self, listener: Listener) -> None:
@@ -184,6 +186,10 @@ class Mirror:
         }
         return {ref: found[ref] for ref in sorted(found)}
 
+    def mind(self, key: Key, refs: Iterable[Ref]) -> None:
+        """Wake the Rollout *key* by changes of *refs* as well, which it does not name, and of no others that were minded before."""
+        self._minding.mind(key, refs)
+
     def demand(self, kind: Kind) -> Watched:
         """Say how far the cache of a kind is, and begin to fill it where nobody asked for it so far."""
         store = self.store(kind)
@@ -231,6 +237,7 @@ class Mirror:
     def forget(self, key: Key) -> None:
         """Drop what was remembered for a Rollout that is gone."""
         self._written.pop(key, None)
+        self.mind(key, ())
 
     def _has_seen(self, ref: Ref, version: str) -> bool:
         store = self.store((ref.group, ref.kind))
@@ -292,7 +299,10 @@ class Mirror:
         outside = kind in self._always
 
         def changed(key: Key, old: Manifest | None, new: Manifest | None) -> None:
-            self._tell(self.rollouts.by_index("ref", Ref(group=group, kind=name, namespace=key.namespace, name=key.name)))
+            ref = Ref(group=group, kind=name, namespace=key.namespace, name=key.name)
+            self._tell(self.rollouts.by_index("ref", ref))
+            for mindful in self._minding.by(ref):
+                self._changed(mindful)
             for marker in () if new is None else marks(new):
                 self._changed(marker)
             for space, mentioned in {place for each in (old, new) if each is not None for place in mentions(each)}:

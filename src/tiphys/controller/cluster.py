@@ -93,6 +93,9 @@ class Caches(Protocol):
     def mentioning(self, searches: Iterable[Search]) -> Mapping[Ref, Manifest]:
         """Give the objects that any of *searches* is for, in the order of their names."""
 
+    def mind(self, key: Key, refs: Iterable[Ref]) -> None:
+        """Wake the Rollout *key* by changes of *refs* as well, which it does not name, and of no others that were minded before."""
+
     def demand(self, kind: Kind) -> Watched:
         """Say how far the cache of a kind is, and begin to fill it where nobody asked for it so far."""
 

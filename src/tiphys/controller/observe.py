@@ -12,7 +12,7 @@ from tiphys.api.validation import reference_problems, spec_problems, template_la
 from tiphys.api.workloads import Pod, ReplicaSet, Service
 from tiphys.controller.cluster import Caches, key_of
 from tiphys.controller.endpoints import EndpointCounts, ready_addresses
-from tiphys.controller.found import found_by
+from tiphys.controller.found import found_by, made_beside
 from tiphys.controller.named import Named, Naming
 from tiphys.controller.verify import Verifier
 from tiphys.controller.workload import Resolved
@@ -105,6 +105,7 @@ class Eye:
         replica_sets = tuple(sorted(self._caches.owned(rollout.metadata.uid), key=lambda found: found.metadata.name))
         services = self._services(rollout, named)
         found = found_by(named.routers, rollout.metadata.uid, self._caches)
+        self._caches.mind(key_of(rollout), made_beside(named.routers, found))
         wrong, steps_hash = self._spec(written, memory)
         who, template_problems = self._identity(rollout, replica_sets, memory)
         picture, router_problems = self._routes(rollout, named, found, memory)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -117,6 +117,19 @@ def test_a_rollout_is_woken_by_what_it_owns_whatever_that_mentions(caches: Mirro
     put(caches, using("other", "of-another", owner="uid-else"))
 
     assert woken.keys == [WEB]
+
+
+def test_a_rollout_is_woken_by_what_it_minds_until_it_minds_something_else(caches: Mirror, woken: Woken) -> None:
+    first, second = replace(INGRESS_ROUTE, name="first"), replace(INGRESS_ROUTE, name="second")
+    caches.mind(WEB, [first, second])
+    put(caches, using("other", "first"))
+    caches.mind(WEB, [second])
+    put(caches, using("other", "first", version="42"))
+    put(caches, using("other", "second"))
+    caches.forget(WEB)
+    put(caches, using("other", "second", version="42"))
+
+    assert woken.keys == [WEB, WEB]
 
 
 def test_malformed_objects_mention_nothing_and_end_no_watch(caches: Mirror, woken: Woken) -> None:
