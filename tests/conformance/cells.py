@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -56,7 +57,7 @@ class Cell:
     @property
     def promise(self) -> Promise:
         """Read from the routers' own `supports` and from validation what has to happen; what those cannot tell says the row."""
-        if not self.column.needs <= self.supports or self.column.name in self.row.lacks or spec_problems(self._typed):
+        if not self.column.needs <= self.supports or self.column.name in self.row.lacks or spec_problems(_typed(self)):
             return Promise.REFUSED
         return Promise.HELD if self.row.entrances and self.column.name not in self.row.unseen else Promise.OBJECTS
 
@@ -68,11 +69,12 @@ class Cell:
     @property
     def routers(self) -> Sequence[Router]:
         """The routers of the row, as it configures them."""
-        return routers_of(self._typed, settings=Settings(smi_version=SMI_VERSION))
+        return routers_of(_typed(self), settings=Settings(smi_version=SMI_VERSION))
 
-    @property
-    def _typed(self) -> Rollout:
-        return decode_rollout(msgspec.json.encode(rollout_of(self.row, self.column, namespace=self.namespace)))
+
+@cache
+def _typed(cell: Cell) -> Rollout:
+    return decode_rollout(msgspec.json.encode(rollout_of(cell.row, cell.column, namespace=cell.namespace)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,7 @@ async def tried(cell: Cell, world: World, *, seed: int) -> Outcome:
         row=cell.row.name,
         column=cell.column.name,
         promise=cell.promise,
-        requests=sum(prober.requests for prober in scene.probers.values()),
+        requests=scene.requests,
         failures=len(failures),
         in_gap=in_gap,
         seconds=time.monotonic() - begun,

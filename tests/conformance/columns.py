@@ -21,7 +21,7 @@ PAUSE: Final[Manifest] = {"pause": {}}
 Steps = Callable[[Row, frozenset[Feature]], Sequence[Manifest]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Column:
     """
     One behaviour: the *steps* for a row and what its routers can do, what they must be able to do for it, and the *story*.

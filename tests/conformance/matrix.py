@@ -2,13 +2,18 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from threading import Thread
+from typing import TYPE_CHECKING
 
 from conformance.cells import Cell, Outcome, Promise, cells, tried
 from conformance.columns import COLUMNS
 from conformance.rows import ROWS
 from conformance.world import World
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
 
 AT_ONCE = 4
 """How many cells share a cluster at a time; each waits more than it works."""
@@ -35,20 +40,40 @@ async def play(listed: Sequence[Cell], *, seed: int, tell: Callable[[Outcome], N
 def play_whole(listed: Sequence[Cell], *, seed: int, tell: Callable[[Outcome], None]) -> list[Outcome]:
     """Try all of *listed*, each row on a cluster of its own, and as many rows at a time as there are processes."""
     outcomes: list[Outcome] = []
-    # The largest last: what is left for one process alone in the end is short.
-    with ProcessPoolExecutor(PROCESSES, mp_context=get_context("spawn")) as pool:
-        names = [(row.name, tuple(cell.column.name for cell in listed if cell.row is row)) for row in ROWS]
-        for done in as_completed([pool.submit(_play_row, row, columns, seed) for row, columns in names if columns]):
-            for outcome in done.result():
-                tell(outcome)
-                outcomes.append(outcome)
+    context = get_context("spawn")
+    told: SimpleQueue[Outcome | None] = context.SimpleQueue()
+
+    def listen() -> None:
+        while (outcome := told.get()) is not None:
+            tell(outcome)
+            outcomes.append(outcome)
+
+    listening = Thread(target=listen, name="outcomes")
+    listening.start()
+    try:
+        with ProcessPoolExecutor(PROCESSES, mp_context=context, initializer=_tell_to, initargs=(told,)) as pool:
+            names = [(row.name, tuple(cell.column.name for cell in listed if cell.row is row)) for row in ROWS]
+            for done in [pool.submit(_play_row, row, columns, seed) for row, columns in names if columns]:
+                done.result()
+    finally:
+        told.put(None)
+        listening.join()
     return outcomes
 
 
-def _play_row(row: str, columns: Iterable[str], seed: int) -> list[Outcome]:
-    """Try some cells of a row, in a process for this alone: rows and columns travel by their names."""
+def _tell_to(queue: "SimpleQueue[Outcome | None]") -> None:
+    """Remember, in a process of the pool, where outcomes go."""
+    _told.append(queue)
+
+
+_told: "list[SimpleQueue[Outcome | None]]" = []
+
+
+def _play_row(row: str, columns: Iterable[str], seed: int) -> None:
+    """Try some cells of a row, in a process of the pool: rows and columns travel by their names."""
     wanted = set(columns)
-    return asyncio.run(play([cell for cell in cells() if cell.row.name == row and cell.column.name in wanted], seed=seed))
+    chosen = [cell for cell in cells() if cell.row.name == row and cell.column.name in wanted]
+    asyncio.run(play(chosen, seed=seed, tell=_told[0].put))
 
 
 def planes_of(listed: Iterable[Cell]) -> tuple[str, ...]:

@@ -34,7 +34,7 @@ class Edit:
     value: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Row:
     """
     One way to use *products* (names of the router table).

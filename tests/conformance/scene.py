@@ -1,27 +1,28 @@
 """What can be done to one cell's Rollout, and what is expected of its traffic?"""
 
 import asyncio
-import copy
 import math
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from conformance.objects import differences, not_ours, put, without
 from conformance.prober import Prober
-from conformance.rows import SHOP, Edit, Row
+from conformance.rows import SHOP, Row
 from conformance.world import World
 from tiphys.api.codec import decode_rollout
 from tiphys.api.meta import Manifest
-from tiphys.api.names import HASH_LABEL, MANAGED_BY
+from tiphys.api.names import HASH_LABEL
 from tiphys.cli.patches import ABORT, Skip, promotion
 from tiphys.core.intent import Feature
 from tiphys.devcluster.kinds import PODS, REPLICA_SETS
 from tiphys.devcluster.patching import PatchKind
+from tiphys.devcluster.proxies.proxy import Proxy
 from tiphys.devcluster.resources import ResourceType
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ PATIENCE: Final = 90.0
 """How long (seconds) anything may take before the cell fails: on a busy machine everything is slow."""
 RATE: Final = 12.0
 EDGE: Final = 3
-"""Requests by which an exact share may be off, those under way when the counting began; each reload costs one more."""
+"""Requests by which an exact share may be off, those under way when the counting began; a reload costs one more."""
 DEVIATIONS: Final = 4
+ATTEMPTS: Final = 20
+"""How often an exact share is counted in the hope that the proxy keeps its configuration meanwhile."""
 MOMENTS: Final = 25
 """About how many changes a release makes up to its first pause."""
 EVERYBODY: Final[Mapping[str, str]] = {}
@@ -139,7 +142,7 @@ class Scene:
             for edited in (manifest, kept):
                 edited["metadata"].setdefault("annotations", {})["shop.example/edited"] = "by hand"
                 for edit in edits:
-                    _put(edited, edit)
+                    put(edited, edit)
             self.world.cluster.store.update(resource, manifest, manager="kubectl")
 
     # --- what is there ---
@@ -173,6 +176,11 @@ class Scene:
             f"verified {weights.get('verified')}, {status.get('message') or 'no message'} {' '.join(conditions)}"
         )
 
+    @property
+    def requests(self) -> int:
+        """How many requests were sent, through all entrances."""
+        return sum(prober.requests for prober in self.probers.values())
+
     def copies(self, pod_hash: str) -> int:
         """Count the requests that pods of *pod_hash* got without a client of ours getting the answer."""
         counts = [each for each in self.world.cluster.counts() if (each.namespace, each.hash) == (self.namespace, pod_hash)]
@@ -197,7 +205,7 @@ class Scene:
                 raise BrokenPromiseError(f"{kind} {name} afterwards", wanted="what was there", found="nothing")
             ours = () if weights else ("weight",)
             found = not_ours(stored.manifest, self.row.own_annotations)
-            for path, wanted, there in differences(_without(kept, *ours), _without(found, *ours)):
+            for path, wanted, there in differences(without(kept, *ours), without(found, *ours)):
                 raise BrokenPromiseError(f"{kind} {name} afterwards, {path}", wanted=wanted, found=there)
 
     @property
@@ -311,29 +319,57 @@ class Scene:
 
     async def shares(self, wanted: Mapping[str, float], headers: Mapping[str, str] = EVERYBODY) -> None:
         """Expect that pods of these hashes, and no others, answer in these shares (which add up to 1), at every entrance."""
+        wanted = {pod_hash: share for pod_hash, share in wanted.items() if share}
         for plane, prober in self.probers.items():
             proxy = self.world.cluster.proxy(plane)
-            begin, reloads = await proxy.applied(), (await proxy.counts()).reloads
-            found = await prober.count(_enough(wanted, exact=proxy.exact), headers)
-            edge = None
-            if proxy.exact:
-                found = prober.since(begin, headers)
-                edge = EDGE + (await proxy.counts()).reloads - reloads
-            self._expect_shares(plane, wanted, found, headers, edge=edge)
+            await proxy.applied()
+            if proxy.exact and len(wanted) > 1:
+                found, edge, quiet = await self._count_exactly(proxy, prober, wanted, headers)
+                self._expect_shares(plane, wanted, found, headers, edge=edge, seen=quiet)
+            else:
+                found = await prober.count(_enough(wanted), headers)
+                self._expect_shares(plane, wanted, found, headers)
+
+    async def _count_exactly(
+        self, proxy: Proxy, prober: Prober, wanted: Mapping[str, float], headers: Mapping[str, str]
+    ) -> tuple[Counter[str], int, bool]:
+        """
+        Count through a proxy whose shares are exact, if possible while it keeps its configuration.
+
+        It begins to count anew with each reload, also for objects of other cells. Gives what was found, by how much that may be off, and
+        whether there was no reload.
+        """
+        every: Counter[str] = Counter()
+        edge, number = EDGE, math.ceil(2 / min(wanted.values()))
+        for _ in range(ATTEMPTS):
+            begin, before = time.monotonic(), (await proxy.counts()).reloads
+            await prober.count(max(100, number), headers)
+            found, reloads = prober.since(begin, headers), (await proxy.counts()).reloads - before
+            if not reloads:
+                return found, EDGE, True
+            every, edge = every + found, edge + reloads
+        return every, edge, False
 
     async def all_to(self, pod_hash: str, headers: Mapping[str, str] = EVERYBODY) -> None:
         """Expect that pods of *pod_hash* answer everything."""
         await self.shares({pod_hash: 1.0}, headers)
 
     def _expect_shares(
-        self, plane: str, wanted: Mapping[str, float], found: Counter[str], headers: Mapping[str, str], *, edge: int | None
+        self,
+        plane: str,
+        wanted: Mapping[str, float],
+        found: Counter[str],
+        headers: Mapping[str, str],
+        *,
+        edge: int | None = None,
+        seen: bool = True,
     ) -> None:
-        """Expect these shares but for *edge* requests; without that, as chance allows."""
+        """Expect these shares but for *edge* requests; without that, as chance allows. With *seen* nobody's share is nothing."""
         number = found.total()
         for pod_hash in {*wanted, *found}:
             share = wanted.get(pod_hash, 0.0)
             allowed = DEVIATIONS * math.sqrt(number * share * (1 - share)) if edge is None or share in {0, 1} else edge
-            if abs(found[pod_hash] - number * share) > allowed or (share and not found[pod_hash]):
+            if abs(found[pod_hash] - number * share) > allowed or (seen and share and not found[pod_hash]):
                 what = f"{number} requests through {plane}{f' with {dict(headers)}' if headers else ''}, ± {allowed:.0f}"
                 raise BrokenPromiseError(what, wanted=self._named(wanted, number), found=self._named(found, 1))
 
@@ -353,17 +389,16 @@ class Scene:
         canary, stable = self.canary, self.stable
         for plane, prober in self.probers.items():
             begin = await self.world.cluster.proxy(plane).applied()
-            before, asked = self.copies(canary), prober.requests
-            number = _enough({stable: percent / 100, canary: 1 - percent / 100}, exact=False)
-            await prober.count(number, EVERYBODY)
-            number, share = prober.requests - asked, percent / 100
+            before, asked = self.copies(canary), self.requests
+            await prober.count(_enough({stable: percent / 100 or 1.0}), EVERYBODY)
+            number, share = self.requests - asked, percent / 100
             allowed = DEVIATIONS * math.sqrt(number * share * (1 - share)) + EDGE
             await self._copies_arrive(canary, before + number * share - allowed)
             found = self.copies(canary) - before
             if abs(found - number * share) > allowed or (share and not found):
                 wanted = f"{number * share:.0f} ± {allowed:.0f} copies of {number} requests"
                 raise BrokenPromiseError(f"copies through {plane}", wanted=wanted, found=found)
-            self._expect_shares(plane, {stable: 1.0}, prober.since(begin, EVERYBODY), EVERYBODY, edge=None)
+            self._expect_shares(plane, {stable: 1.0}, prober.since(begin, EVERYBODY), EVERYBODY)
 
     async def _copies_arrive(self, pod_hash: str, wanted: float) -> None:
         """Wait until at least so many copies have arrived; nobody waits for the answers to copies, so that the last ones may be late."""
@@ -385,52 +420,13 @@ async def _first(*waits: Coroutine[Any, Any, None]) -> None:
             task.cancel()
 
 
-def not_ours(manifest: Mapping[str, Any], own_annotations: Sequence[str]) -> Manifest:
-    """Give what of an object belongs to its owner: no status, no bookkeeping of the API server, no hash, mark or annotation of ours."""
-    found: Manifest = copy.deepcopy({key: value for key, value in manifest.items() if key != "status"})
-    metadata = found["metadata"]
-    annotations = {key: value for key, value in metadata.get("annotations", {}).items() if key not in {MANAGED_BY, *own_annotations}}
-    found["metadata"] = {"name": metadata["name"], "labels": metadata.get("labels", {}), "annotations": annotations}
-    kept: Manifest = _without(found, HASH_LABEL)
-    return kept
-
-
-def differences(wanted: Any, found: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:  # noqa: ANN401 - any JSON values
-    """Name the places in which two values differ, as deep inside as possible."""
-    if isinstance(wanted, dict) and isinstance(found, dict):
-        for key in sorted({*wanted, *found}):
-            yield from differences(wanted.get(key), found.get(key), f"{path}.{key}" if path else key)
-    elif isinstance(wanted, list) and isinstance(found, list) and len(wanted) == len(found):
-        for index, (one, other) in enumerate(zip(wanted, found, strict=True)):
-            yield from differences(one, other, f"{path}[{index}]")
-    elif wanted != found:
-        yield path, wanted, found
-
-
-def _without(value: Any, *keys: str) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, list):
-        return [_without(each, *keys) for each in value]
-    if isinstance(value, dict):
-        return {name: _without(each, *keys) for name, each in value.items() if name not in keys}
-    return value
-
-
-def _put(manifest: Manifest, edit: Edit) -> None:
-    place: Any = manifest
-    for segment in edit.path[:-1]:
-        place = next(each for each in place if each.get("name") == segment[1:-1]) if segment.startswith("[") else place[segment]
-    place[edit.path[-1]] = edit.value
-
-
 def weight_of(rollout: Manifest) -> int | None:
     """Read the canary's weight from the status."""
     weights = rollout.get("status", {}).get("canary", {}).get("weights")
     return None if weights is None else int(weights["canary"]["weight"])
 
 
-def _enough(wanted: Mapping[str, float], *, exact: bool) -> int:
-    """Say how many requests tell these shares from others; the smallest share must be seen at all."""
-    smallest = min((share for share in wanted.values() if share), default=1.0)
-    if smallest == 1.0:
-        return 60
-    return 300 if exact else max(400, math.ceil(11 / smallest))
+def _enough(wanted: Mapping[str, float]) -> int:
+    """Say how many requests tell these shares from others where chance decides; the smallest share must be seen at all."""
+    smallest = min(wanted.values())
+    return 60 if smallest == 1.0 else max(400, math.ceil(11 / smallest))
