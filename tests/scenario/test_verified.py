@@ -89,6 +89,22 @@ def test_a_rollout_at_rest_asks_nothing_even_after_a_restart() -> None:
     assert verified(story) is True
 
 
+def test_an_update_that_begins_asks_although_the_status_says_that_the_rest_was_confirmed() -> None:
+    balancer = Balancer()
+    story = told(weight(20), product=balancer)
+    story.set_image("2")
+    story.rest()
+    story.controller.restart()
+    balancer.answer = lambda _router: {"canary": 50}
+    balancer.asks.clear()
+
+    story.set_image("3")
+    story.advance(60)
+
+    assert balancer.asks
+    assert (story.weights, story.selectors, verified(story)) == ((100, 0), ("2", "2"), False)
+
+
 def test_a_pause_asks_nothing_once_its_weight_is_confirmed() -> None:
     balancer = Balancer()
     story = told(weight(20), PAUSE_STEP, product=balancer)

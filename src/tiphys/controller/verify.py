@@ -71,12 +71,13 @@ class Verifier:
             self._inquiries.rest(key)  # nothing moves forward, so nothing waits
             return Verified(picture=picture)
         state = self._state(key, seen, asking, found, serving)
-        if state.said is None and nothing_waits(seen) and confirmed_before(seen):
-            state = replace(state, said=Confirmation(verified=Verification.YES, detail="confirmed before", balancers=None))
-        if state.said is not None:
-            self._states[key] = state
+        said = state.said
+        if said is None and nothing_waits(seen) and confirmed_before(seen):
+            # Only for as long as nothing waits: an update that begins asks about the objects as they are then.
+            said = Confirmation(verified=Verification.YES, detail="confirmed before", balancers=None)
+        if said is not None:
             self._inquiries.rest(key)
-            return Verified(picture=_with(picture, state.said, state.heard_at))
+            return Verified(picture=_with(picture, said, state.heard_at))
         return self._ask(seen, state, asking, found, serving)
 
     def problems(self, rollout: Rollout) -> tuple[SpecError, ...]:
