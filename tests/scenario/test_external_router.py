@@ -1,6 +1,7 @@
 """Does a router in another process steer a Rollout like every other one, whatever becomes of it on the way?"""
 
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -453,6 +454,52 @@ def test_an_abort_takes_weight_and_routes_back() -> None:
 
 
 _CRASHED = (weight(20), {"setHeaderRoute": BETA}, SHORT, weight(60))
+
+
+def test_without_services_the_router_tells_pods_apart_by_hash_and_never_exchanges_pods_under_weight() -> None:
+    world = World(weight(20), SHORT, weight(60), SHORT, started=False)
+    canary = world.manifest["spec"]["strategy"]["canary"]
+    del canary["canaryService"], canary["stableService"]
+    world.start()
+    first = world.status.stable_rs
+
+    world.update()
+    world.advance(400)
+
+    assert (world.status.phase, world.status.stable_rs != first) == ("Healthy", True)
+    sides = [{share.role.value: (share.pod_hash, share.weight) for share in wish.traffic.backends} for wish in world.router.asked]
+    assert (first, 80) in [each["stable"] for each in sides]
+    assert sides[-1]["stable"] == (world.status.stable_rs, 100)
+    for before, after in pairwise(each for each in sides if each["stable"][0]):
+        for role in ("stable", "canary"):
+            (was, had), (now, has) = before[role], after[role]
+            assert was == now or (had, has) == (0, 0), (before, after)
+
+
+def test_ping_and_pong_change_places_at_every_promotion() -> None:
+    world = World(weight(20), SHORT, started=False)
+    canary = world.manifest["spec"]["strategy"]["canary"]
+    del canary["canaryService"], canary["stableService"]
+    canary["pingPong"] = {"pingService": "web-ping", "pongService": "web-pong"}
+    for name in ("web-ping", "web-pong"):
+        world.controller.create(service_manifest(name))
+    world.start()
+
+    def serving() -> list[str]:
+        (state,) = world.router.held.values()
+        return [share.service for share in state.traffic.backends if share.weight == 100]
+
+    served = [serving()]
+    for image in ("2", "3"):
+        world.update(image)
+        world.advance(300)
+        served.append(serving())
+
+    assert served == [["web-ping"], ["web-pong"], ["web-ping"]]
+    assert world.status.phase == "Healthy"
+    asked = [{share.role.value: (share.service, share.weight) for share in wish.traffic.backends} for wish in world.router.asked]
+    assert {"stable": ("web-ping", 80), "canary": ("web-pong", 20)} in asked
+    assert {"stable": ("web-pong", 80), "canary": ("web-ping", 20)} in asked
 
 
 def _whole_story(world: World) -> None:

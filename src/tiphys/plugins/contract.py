@@ -225,8 +225,8 @@ def routed_of(traffic: Traffic, *, uniform: bool = True) -> Routed:
         canary=0 if canary is None else canary.weight,
         stable=stable.weight,
         experiments=tuple(sorted(experiments, key=lambda each: (each.service, each.pod_hash))),
-        stable_hash=stable.pod_hash if not stable.service and stable.pod_hash else None,
-        canary_hash=canary.pod_hash if canary is not None and not canary.service and canary.pod_hash else None,
+        stable_hash=None if stable.service else stable.pod_hash,
+        canary_hash=None if stable.service else "" if canary is None else canary.pod_hash,
         header_routes=tuple(
             HeaderRoute(name=route.name, any_of=tuple(_header_match(header) for header in route.any_of)) for route in traffic.header_routes
         ),

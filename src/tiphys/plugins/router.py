@@ -10,9 +10,10 @@ from tiphys.api.defaults import max_traffic_weight
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import CanaryStrategy, Rollout, TrafficRouting
-from tiphys.core.intent import Feature, Routed, TrafficIntent
+from tiphys.core.intent import Feature, Role, Routed, TrafficIntent
 from tiphys.core.observed import Verification
-from tiphys.plugins.contract import VERDICTS, VERSION, Self, canonical, features_of, routed_of, traffic_of
+from tiphys.core.pairs import Pair, backends
+from tiphys.plugins.contract import VERDICTS, VERSION, Self, Share, Traffic, canonical, features_of, routed_of, traffic_of
 from tiphys.plugins.documents import Held, Known, read_self, read_state, self_ref, state_ref, wished_document
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.router import Confirmation, Ref, Rendered
@@ -33,6 +34,7 @@ def external_router(plugin: str, rollout: Rollout) -> "ExternalRouter":
         owner=owner_of(rollout),
         config=_config(routing.plugins.get(plugin)),
         maximum=max_traffic_weight(canary),
+        pair=backends(canary, rollout.status.canary.stable_ping_pong),
         router=self_ref(plugin),
         state=state_ref(plugin, metadata.namespace, metadata.name),
     )
@@ -47,6 +49,7 @@ class ExternalRouter:
     owner: Owner
     config: str
     maximum: int
+    pair: Pair
     router: Ref
     state: Ref
 
@@ -90,11 +93,33 @@ class ExternalRouter:
         except SpecError:
             return None
         if held is None:
-            return Routed(canary=0, stable=self.maximum, uniform=False) if known.listed else None
+            return routed_of(self._at_rest(), uniform=False) if known.listed else None
         if held.traffic is None:
             return None
+        traffic = self._by_present_roles(held.traffic)
         ours = held.config == self.config and held.traffic.maximum == self.maximum
-        return routed_of(held.traffic, uniform=held.uniform and ours)
+        return routed_of(traffic or held.traffic, uniform=held.uniform and ours and traffic is not None)
+
+    def _at_rest(self) -> Traffic:
+        return Traffic(backends=(Share(role=Role.STABLE, service=self.pair.stable, weight=self.maximum),), maximum=self.maximum)
+
+    def _by_present_roles(self, traffic: Traffic) -> Traffic | None:
+        """
+        Give the Services in *traffic* the roles that they have now: with ping-pong they change places without a word to the router.
+
+        Nothing where it names other Services than the Rollout does, or has routes to one that is not the canary's any more.
+        """
+        pair = self.pair
+        if not pair.stable:
+            return traffic if all(not share.service for share in traffic.backends if share.role is not Role.EXPERIMENT) else None
+        weights = {share.service: share.weight for share in traffic.backends if share.role is not Role.EXPERIMENT}
+        moved = any((share.role is Role.STABLE) != (share.service == pair.stable) for share in traffic.backends if share.service in weights)
+        if not weights.keys() <= {pair.stable, pair.canary} or (moved and (traffic.header_routes or traffic.mirrors)):
+            return None
+        sides = ((Role.STABLE, pair.stable), (Role.CANARY, pair.canary))
+        backends = tuple(Share(role=role, service=service, weight=weights.get(service, 0)) for role, service in sides)
+        experiments = (share for share in traffic.backends if share.role is Role.EXPERIMENT)
+        return msgspec.structs.replace(traffic, backends=(*backends, *experiments))
 
     def render(self, wish: TrafficIntent, found: Mapping[Ref, Manifest]) -> Rendered:
         """

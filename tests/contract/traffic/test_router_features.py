@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from router_setup import MANAGED, Setup, after, made_of, router_for, strategy
-from routers import SETUPS, istio_rollout
+from routers import EVERY_SETUP, istio_rollout
 from tiphys.api.codec import plain
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
@@ -29,8 +29,8 @@ _BY_SHOWS = frozenset({Feature.PING_PONG, Feature.MAX_WEIGHT, Feature.SUBSETS})
 """What a setup has to be made for: two Services that alternate, another maximum, versions without Services."""
 
 _BY_STEPS = frozenset({Feature.HEADER_EXACT, Feature.HEADER_PREFIX, Feature.HEADER_REGEX, Feature.MIRROR})
-_ABLE = [(name, feature) for name, setup in SETUPS.items() for feature in setup.router.supports - _BY_SHOWS | setup.shows & _BY_SHOWS]
-_UNABLE = [(name, feature) for name, setup in SETUPS.items() for feature in set(Feature) - setup.router.supports]
+_ABLE = [(name, feature) for name, setup in EVERY_SETUP.items() for feature in setup.router.supports - _BY_SHOWS | setup.shows & _BY_SHOWS]
+_UNABLE = [(name, feature) for name, setup in EVERY_SETUP.items() for feature in set(Feature) - setup.router.supports]
 
 
 def _header(kind: MatchKind) -> HeaderRoute:
@@ -100,7 +100,7 @@ _ASKING: Mapping[Feature, tuple[Manifest, str]] = {
 
 @pytest.mark.parametrize(("name", "feature"), sorted(_ABLE))
 def test_what_a_router_lets_through_changes_its_objects_and_reads_back(name: str, feature: Feature) -> None:
-    setup = SETUPS[name]
+    setup = EVERY_SETUP[name]
     without, wanting = _showing(feature, setup)
     if feature in _BY_STEPS and any(problem.field.startswith("spec.strategy.steps[") for problem in _asked_for(feature, setup)):
         return  # the product can, but not with these objects: that is told, with the step that asks for it
@@ -117,7 +117,7 @@ def test_what_a_router_lets_through_changes_its_objects_and_reads_back(name: str
 
 @pytest.mark.parametrize(("name", "feature"), sorted(_UNABLE))
 def test_what_a_router_cannot_do_is_refused_with_the_field_that_asks_for_it_and_the_router(name: str, feature: Feature) -> None:
-    router = SETUPS[name].router
+    router = EVERY_SETUP[name].router
     fields, path = _ASKING[feature]
 
     (refused,) = lacking(router, istio_rollout({"virtualService": {"name": "web"}}, **fields))
