@@ -45,10 +45,14 @@ def action_text(action: Action) -> str:
 
 
 def unless_said(action: Action, text: object) -> str:
-    """Write *action*, or leave *text* as it is where that says the same in another order: roles that are exchanged move nothing."""
+    """
+    Write *action*, or leave *text* as it is where that gives everything to the same one of the same Services, in another order.
+
+    So roles that are exchanged write nothing. While Services share, the stable one stands last, because that may be all that tells it.
+    """
     said = read_action(text)
-    ours = isinstance(text, str) and said is not None and action_text(said) == text
-    if ours and said is not None and (said.sticky, sorted(said.groups)) == (action.sticky, sorted(action.groups)):
+    whole = said is not None and sum(1 for group in said.groups if group.weight) == 1 and action_text(said) == text
+    if whole and said is not None and (said.sticky, sorted(said.groups)) == (action.sticky, sorted(action.groups)):
         return str(text)
     return action_text(action)
 

@@ -204,6 +204,15 @@ def test_the_managed_annotation_keeps_its_order_and_everybody_elses_entry() -> N
     assert said == json.dumps({name: entry[name] for name in ("app", "web", "zoo")}, separators=(",", ":"))
 
 
+@pytest.mark.parametrize(("canary", "kept"), [(0, True), (100, True), (20, False)])
+def test_another_order_stays_only_while_one_service_has_everything(canary: int, *, kept: bool) -> None:
+    other = alb_action(web_stable=100 - canary, web_canary=canary)
+
+    said = written(canary, alb_ingress(ALB_SPEC, {ROOT: other}))["metadata"]["annotations"][ROOT]
+
+    assert said == (other if kept else alb_action(web_canary=canary, web_stable=100 - canary))
+
+
 def test_an_action_under_an_earlier_name_goes_to_stable() -> None:
     old = f"{ACTIONS}web-root"
     entry = {MANAGED_ALB_ANNOTATIONS: json.dumps({"web": [old]})}

@@ -153,6 +153,18 @@ def test_a_load_balancer_that_aws_does_not_know_and_one_that_is_not_there_yet_co
     assert asking().questions(bare) == []
 
 
+@pytest.mark.parametrize("ruin", [None, 1, "x", [], [1], {}, {"loadBalancer": 1}, {"loadBalancer": {"ingress": [{"hostname": 1}, 2]}}])
+@pytest.mark.parametrize("part", ["status", "metadata", "spec"])
+def test_a_ruined_ingress_is_asked_about_no_further_and_crashes_nothing(part: str, ruin: object) -> None:
+    ruined = {ALB_INGRESS: {**found()[ALB_INGRESS], part: ruin}}
+    names = [question.key for question in asking().questions(ruined)]
+
+    told = asking().confirmed(ruined, answer(SPLIT))
+
+    assert names == ([] if part == "status" else [DNS])
+    assert told.verified is not Verification.YES or (part == "spec" and told.detail.startswith("Ingress default/shop"))
+
+
 def test_an_ingress_that_says_no_weights_yet_has_nothing_to_confirm() -> None:
     bare = found()
     del bare[ALB_INGRESS]["metadata"]["annotations"]
