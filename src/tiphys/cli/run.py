@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from importlib.util import find_spec
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,13 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     return uvloop.run(work)
 
 
+def _number(_ctx: click.Context, _parameter: click.Parameter, value: float) -> float:
+    """Refuse `nan`, which no range does."""
+    if isnan(value):
+        raise click.BadParameter(f"{value} is not a number.")
+    return value
+
+
 @click.command(cls=Connected)
 @click.option("--namespaced", is_flag=True, help="Work in one namespace only: that of --namespace, or the controller's own.")
 @click.option(
@@ -44,7 +52,8 @@ def _run(work: Coroutine[Any, Any, int]) -> int:
     envvar="ROLLOUT_VERIFY_RETRY_INTERVAL",
     show_envvar=True,
     default=10.0,
-    type=click.FloatRange(min=0.1),
+    type=click.FloatRange(0.1, 86400),
+    callback=_number,
     show_default=True,
     help="Seconds between two questions about what the traffic of a rollout really does.",
 )
