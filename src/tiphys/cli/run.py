@@ -132,6 +132,28 @@ def _number(_ctx: click.Context, _parameter: click.Parameter, value: float) -> f
     help="Tag that says which Service a target group of AWS is for.",
 )
 @click.option(
+    "--ingress-api-version",
+    default="networking.k8s.io/v1",
+    type=click.Choice(["", "networking.k8s.io/v1"]),
+    show_default=True,
+    expose_value=False,
+    help="Version of Ingresses; no other is served since Kubernetes 1.22.",
+)
+@click.option(
+    "--alb-ingress-classes",
+    "--nginx-ingress-classes",
+    multiple=True,
+    expose_value=False,
+    metavar="CLASS",
+    help="Taken for the sake of existing manifests: an Ingress is worked on because a Rollout names it, whatever its class.",
+)
+@click.option(
+    "--aws-target-group-binding-api-version",
+    expose_value=False,
+    metavar="VERSION",
+    help="Taken for the sake of existing manifests: target groups are found by their tags, and no TargetGroupBinding is read.",
+)
+@click.option(
     "--router-plugin",
     "router_plugins",
     multiple=True,
