@@ -3,22 +3,33 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
-import msgspec
-
 from tiphys.api import names
 from tiphys.api.meta import Manifest
-from tiphys.api.rollout import Rollout, Step
-from tiphys.api.status import StepPluginStatus
+from tiphys.api.rollout import Rollout
 from tiphys.api.words import Phase
 from tiphys.api.workloads import EndpointSlice, ReplicaSet, Service
 from tiphys.controller.cluster import ENDPOINT_SLICE, REPLICA_SET, ROLLOUT, SERVICE, Kind, Watched
+from tiphys.controller.indexes import (
+    managers_of,
+    manifest_owner,
+    marks_of,
+    mentions_of,
+    namespace_of,
+    owner_key,
+    owner_uid,
+    ref_to,
+    sliced_service,
+    stray_in,
+    uid_of,
+    version_in,
+)
+from tiphys.controller.keeping import own_replica_set, own_rollout
 from tiphys.controller.minding import Minding
 from tiphys.controller.named import Naming, services_of
 from tiphys.kube.store import Key, Store, identity, newer
 from tiphys.traffic.router import Ref, Search
-from tiphys.traffic.table import MARKS, MENTIONS
+from tiphys.traffic.table import MARKS
 
-SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 ROLLOUT_KIND: Final[Kind] = ("argoproj.io", ROLLOUT)
 REPLICA_SET_KIND: Final[Kind] = ("apps", REPLICA_SET)
 SERVICE_KIND: Final[Kind] = ("", SERVICE)
@@ -62,21 +73,21 @@ class Mirror:
         self._naming = naming
         self.rollouts: Store[Rollout] = Store(
             Rollout,
-            own=_own_rollout,
+            own=own_rollout,
             indexes={
                 "service": self._services_named,
                 "ref": self._refs_named,
                 "search": self._searches_named,
                 "kind": self._kinds_named,
-                "namespace": _namespace,
-                "uid": _uid,
+                "namespace": namespace_of,
+                "uid": uid_of,
             },
         )
         self.replica_sets: Store[ReplicaSet] = Store(
-            ReplicaSet, own=_own_replica_set, indexes={"owner": _owner, "stray": _stray, "version": _version_in}
+            ReplicaSet, own=own_replica_set, indexes={"owner": owner_uid, "stray": stray_in, "version": version_in}
         )
-        self.services: Store[Service] = Store(Service, indexes={"manager": _manager})
-        self._slices: Store[EndpointSlice] = Store(EndpointSlice, indexes={"service": _sliced_service})
+        self.services: Store[Service] = Store(Service, indexes={"manager": managers_of})
+        self._slices: Store[EndpointSlice] = Store(EndpointSlice, indexes={"service": sliced_service})
         self._manifests: dict[Kind, Store[Manifest]] = {}
         self._started: set[Kind] = set()
         self._written: dict[Key, dict[Ref, str]] = {}
@@ -131,7 +142,7 @@ class Mirror:
     def marked(self, key: Key) -> Mapping[Ref, Manifest]:
         """Give the route objects whose mark names the Rollout *key*, whether that exists or not."""
         found = {
-            _ref_to(group, kind, manifest): manifest
+            ref_to(group, kind, manifest): manifest
             for group, kind in MARKS
             if (store := self._manifests.get((group, kind))) is not None
             for manifest in store.by_index("manager", key)
@@ -169,7 +180,7 @@ class Mirror:
     def made_for(self, uid: str, kinds: Iterable[Kind]) -> Mapping[Ref, Manifest]:
         """Give the objects of *kinds* that some router needs whose controller is the owner *uid*, in the order of their names."""
         found = {
-            _ref_to(group, kind, manifest): manifest
+            ref_to(group, kind, manifest): manifest
             for group, kind in kinds
             if (store := self._manifests.get((group, kind))) is not None
             for manifest in store.by_index("owner", uid)
@@ -179,7 +190,7 @@ class Mirror:
     def mentioning(self, searches: Iterable[Search]) -> Mapping[Ref, Manifest]:
         """Give the objects that any of *searches* is for, in the order of their names."""
         found = {
-            _ref_to(search.group, search.kind, manifest): manifest
+            ref_to(search.group, search.kind, manifest): manifest
             for search in searches
             if (store := self._manifests.get((search.group, search.kind))) is not None
             for manifest in store.by_index("mention", (search.namespace, search.name))
@@ -214,7 +225,7 @@ class Mirror:
                 return self._slices
             case _:
                 return self._manifests.setdefault(
-                    kind, Store(Manifest, indexes={"owner": _manifest_owner, "mention": _mentions(kind), "manager": _marks(kind)})
+                    kind, Store(Manifest, indexes={"owner": manifest_owner, "mention": mentions_of(kind), "manager": marks_of(kind)})
                 )
 
     # Own writes
@@ -277,25 +288,25 @@ class Mirror:
     def _replica_set_changed(self, _key: Key, old: ReplicaSet | None, new: ReplicaSet | None) -> None:
         if new is None and old is not None:
             self._dead.discard(old.metadata.uid)
-        owners = {_owner_key(each) for each in (old, new) if each is not None}
+        owners = {owner_key(each) for each in (old, new) if each is not None}
         for owner in owners - {None}:
             self._changed(owner)
-        if new is not None and _stray(new):
+        if new is not None and stray_in(new):
             self._tell(each for each in self.rollouts.by_index("namespace", new.metadata.namespace) if _wants(each, new))
 
     def _service_changed(self, key: Key, _old: Service | None, new: Service | None) -> None:
         self._tell(self.rollouts.by_index("service", tuple(key)))
-        for manager in () if new is None else _manager(new):
+        for manager in () if new is None else managers_of(new):
             self._changed(manager)
 
     def _slice_changed(self, _key: Key, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
-        for place in {place for each in (old, new) if each is not None for place in _sliced_service(each)}:
+        for place in {place for each in (old, new) if each is not None for place in sliced_service(each)}:
             self._tell(self.rollouts.by_index("service", place))
 
     def _manifest_handler(self, kind: Kind) -> Callable[[Key, Manifest | None, Manifest | None], None]:
         group, name = kind
 
-        mentions, marks = _mentions(kind), _marks(kind)
+        mentions, marks = mentions_of(kind), marks_of(kind)
         outside = kind in self._always
 
         def changed(key: Key, old: Manifest | None, new: Manifest | None) -> None:
@@ -307,7 +318,7 @@ class Mirror:
                 self._changed(marker)
             for space, mentioned in {place for each in (old, new) if each is not None for place in mentions(each)}:
                 self._tell(self.rollouts.by_index("search", Search(group=group, kind=name, namespace=space, name=mentioned)))
-            for owner in {owner for each in (old, new) if each is not None for owner in _manifest_owner(each)}:
+            for owner in {owner for each in (old, new) if each is not None for owner in manifest_owner(each)}:
                 self._tell(self.rollouts.by_index("uid", owner))
             if outside:
                 self._outside_changed(key, name, there=new is not None)
@@ -360,79 +371,9 @@ def _version(known: object) -> str:
     return identity(known).version
 
 
-def _owner(found: ReplicaSet) -> Iterable[str]:
-    controller = found.metadata.controller
-    return () if controller is None else (controller.uid,)
-
-
-def _stray(found: ReplicaSet) -> Iterable[str]:
-    bare = found.metadata.controller is None and names.pod_hash(found.metadata.labels) and found.metadata.deletion_timestamp is None
-    return (found.metadata.namespace,) if bare else ()
-
-
 def _wants(rollout: Rollout, stray: ReplicaSet) -> bool:
     selector = rollout.spec.selector
     return selector is not None and selector.matches(stray.metadata.labels)
-
-
-def _manifest_owner(found: Manifest) -> Iterable[str]:
-    owners = found["metadata"].get("ownerReferences") or ()
-    return [owner.get("uid", "") for owner in owners if owner.get("controller")]
-
-
-def _mentions(kind: Kind) -> Callable[[Manifest], Iterable[tuple[str, str]]]:
-    """Give what tells the names, with their namespaces, that an object of *kind* mentions."""
-    mentioned = MENTIONS.get(kind)
-
-    def places(found: Manifest) -> Iterable[tuple[str, str]]:
-        space = found["metadata"].get("namespace", "")
-        return () if mentioned is None else {each if isinstance(each, tuple) else (space, each) for each in mentioned(found)}
-
-    return places
-
-
-def _marks(kind: Kind) -> Callable[[Manifest], Iterable[Key]]:
-    """Give what tells the Rollouts whose marks an object of *kind* carries."""
-    marked = MARKS.get(kind)
-
-    def rollouts(found: Manifest) -> Iterable[Key]:
-        space = found["metadata"].get("namespace", "")
-        return () if marked is None else [Key(space, name) for name in marked.marked_for(found)]
-
-    return rollouts
-
-
-def _ref_to(group: str, kind: str, found: Manifest) -> Ref:
-    return Ref(group=group, kind=kind, namespace=found["metadata"].get("namespace", ""), name=found["metadata"]["name"])
-
-
-def _owner_key(found: ReplicaSet) -> Key | None:
-    controller = found.metadata.controller
-    if controller is None or controller.kind != ROLLOUT:
-        return None
-    return Key(found.metadata.namespace, controller.name)
-
-
-def _manager(service: Service) -> Iterable[Key]:
-    name = service.metadata.annotations.get(names.MANAGED_BY)
-    return (Key(service.metadata.namespace, name),) if name else ()
-
-
-def _version_in(found: ReplicaSet) -> Iterable[str]:
-    return (found.metadata.namespace,) if names.pod_hash(found.metadata.labels) else ()
-
-
-def _namespace(rollout: Rollout) -> Iterable[str]:
-    return (rollout.metadata.namespace,)
-
-
-def _uid(rollout: Rollout) -> Iterable[str]:
-    return (rollout.metadata.uid,)
-
-
-def _sliced_service(found: EndpointSlice) -> Iterable[tuple[str, str]]:
-    service = found.metadata.labels.get(SERVICE_NAME_LABEL)
-    return () if service is None else ((found.metadata.namespace, service),)
 
 
 def _by_a_person(old: Rollout, new: Rollout) -> bool:
@@ -444,40 +385,3 @@ def _by_a_person(old: Rollout, new: Rollout) -> bool:
         or old.status.promote_full != new.status.promote_full
         or (bool(old.status.pause_conditions) and not new.status.pause_conditions)
     )
-
-
-def _own_rollout(found: Rollout) -> Rollout:
-    """Copy the raw parts, or each keeps its whole page of a list alive."""
-    spec = found.spec
-    strategy = spec.strategy
-    if strategy.canary is not None:
-        canary = strategy.canary
-        steps = tuple(_own_step(step) for step in canary.steps) if any(step.plugin for step in canary.steps) else canary.steps
-        routing = canary.traffic_routing
-        if routing is not None and routing.plugins:
-            routing = msgspec.structs.replace(routing, plugins={name: _copied(raw) for name, raw in routing.plugins.items()})
-        strategy = msgspec.structs.replace(strategy, canary=msgspec.structs.replace(canary, steps=steps, traffic_routing=routing))
-    status = found.status
-    if status.canary.step_plugin_statuses:
-        plugins = tuple(_own_plugin_status(each) for each in status.canary.step_plugin_statuses)
-        status = msgspec.structs.replace(status, canary=msgspec.structs.replace(status.canary, step_plugin_statuses=plugins))
-    spec = msgspec.structs.replace(spec, template=_copied(spec.template), strategy=strategy)
-    return msgspec.structs.replace(found, spec=spec, status=status)
-
-
-def _own_step(step: Step) -> Step:
-    if step.plugin is None:
-        return step
-    return msgspec.structs.replace(step, plugin=msgspec.structs.replace(step.plugin, config=_copied(step.plugin.config)))
-
-
-def _own_plugin_status(found: StepPluginStatus) -> StepPluginStatus:
-    return msgspec.structs.replace(found, status=_copied(found.status))
-
-
-def _own_replica_set(found: ReplicaSet) -> ReplicaSet:
-    return msgspec.structs.replace(found, spec=msgspec.structs.replace(found.spec, template=_copied(found.spec.template)))
-
-
-def _copied(raw: msgspec.Raw) -> msgspec.Raw:
-    return raw.copy()

@@ -1,0 +1,45 @@
+"""What of an object is copied, so that it does not keep the page of the list alive that it was read from?"""
+
+import msgspec
+
+from tiphys.api.rollout import Rollout, Step
+from tiphys.api.status import StepPluginStatus
+from tiphys.api.workloads import ReplicaSet
+
+
+def own_rollout(found: Rollout) -> Rollout:
+    """Copy the raw parts, or each keeps its whole page of a list alive."""
+    spec = found.spec
+    strategy = spec.strategy
+    if strategy.canary is not None:
+        canary = strategy.canary
+        steps = tuple(_own_step(step) for step in canary.steps) if any(step.plugin for step in canary.steps) else canary.steps
+        routing = canary.traffic_routing
+        if routing is not None and routing.plugins:
+            routing = msgspec.structs.replace(routing, plugins={name: _copied(raw) for name, raw in routing.plugins.items()})
+        strategy = msgspec.structs.replace(strategy, canary=msgspec.structs.replace(canary, steps=steps, traffic_routing=routing))
+    status = found.status
+    if status.canary.step_plugin_statuses:
+        plugins = tuple(_own_plugin_status(each) for each in status.canary.step_plugin_statuses)
+        status = msgspec.structs.replace(status, canary=msgspec.structs.replace(status.canary, step_plugin_statuses=plugins))
+    spec = msgspec.structs.replace(spec, template=_copied(spec.template), strategy=strategy)
+    return msgspec.structs.replace(found, spec=spec, status=status)
+
+
+def _own_step(step: Step) -> Step:
+    if step.plugin is None:
+        return step
+    return msgspec.structs.replace(step, plugin=msgspec.structs.replace(step.plugin, config=_copied(step.plugin.config)))
+
+
+def _own_plugin_status(found: StepPluginStatus) -> StepPluginStatus:
+    return msgspec.structs.replace(found, status=_copied(found.status))
+
+
+def own_replica_set(found: ReplicaSet) -> ReplicaSet:
+    """Copy the raw template, for the same reason."""
+    return msgspec.structs.replace(found, spec=msgspec.structs.replace(found.spec, template=_copied(found.spec.template)))
+
+
+def _copied(raw: msgspec.Raw) -> msgspec.Raw:
+    return raw.copy()
