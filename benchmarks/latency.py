@@ -14,7 +14,6 @@ import uvloop
 from benchmarks.figures import Figure
 from tiphys.demo import app
 from tiphys.demo.stage import Stage
-from tiphys.demo.witness import canary_weight
 from tiphys.devcluster.history import Subscription
 
 AT_MOST = 300.0
@@ -69,7 +68,7 @@ async def _one_update(stage: Stage, *, version: str) -> tuple[float, float]:
     began = time.monotonic()
     stage.set_image(version)
     async with asyncio.timeout(30):
-        number = await _first_weight(routes)
+        number = await _first_weight(stage, routes)
         written = time.monotonic() - began
         active = await stage.cluster.mesh.applied(number) - began
     stage.patch_status(promoteFull=True)
@@ -78,10 +77,10 @@ async def _one_update(stage: Stage, *, version: str) -> tuple[float, float]:
     return active, written
 
 
-async def _first_weight(routes: Subscription) -> int:
+async def _first_weight(stage: Stage, routes: Subscription) -> int:
     try:
         async for event in routes:
-            if event.manifest["metadata"]["name"] == app.VIRTUAL_SERVICE and canary_weight(event.manifest) > 0:
+            if event.manifest["metadata"]["name"] == app.VIRTUAL_SERVICE and stage.routings[0].weight() > 0:
                 return event.stored.version
     finally:
         routes.close()

@@ -12,9 +12,9 @@ import pytest
 TIPHYS = Path(sys.executable).with_name("tiphys")
 
 
-async def demo(scenario: str, folder: Path) -> tuple[int, dict[str, Any], str]:
+async def demo(scenario: str, folder: Path, *, routers: str = "istio", rate: int = 200) -> tuple[int, dict[str, Any], str]:
     picture = folder / "demo.svg"
-    arguments = ("demo", "--scenario", scenario, "--json", "--picture", str(picture))
+    arguments = ("demo", "--scenario", scenario, "--router", routers, "--rate", str(rate), "--json", "--picture", str(picture))
     process = await asyncio.create_subprocess_exec(
         TIPHYS,
         *arguments,
@@ -39,3 +39,32 @@ async def test_a_scenario_takes_place_and_loses_no_request(scenario: str, tmp_pa
     assert told["seconds"] < 60
     assert any(step["wanted"] > 0 and step["requests"] > 100 for step in told["steps"])
     assert told["rollout"]["phase"] == ("Degraded" if scenario == "abort" else "Healthy")
+
+
+@pytest.mark.parametrize(("routers", "scenario"), [("traefik", "promote"), ("istio,traefik", "promote"), ("gateway,nginx", "evict")])
+async def test_each_router_gets_its_share_and_loses_no_request(routers: str, scenario: str, tmp_path: Path) -> None:
+    status, told, errors = await demo(scenario, tmp_path, routers=routers, rate=100)
+
+    assert status == 0, errors
+    assert told["routers"] == routers.split(",")
+    assert [entry["router"] for entry in told["entries"]] == told["routers"]
+    assert told["failed"] == told["proxy"]["failed"] == 0
+    assert told["requests"] == told["proxy"]["requests"] == sum(pod["served"] for pod in told["pods"])
+    for router in told["routers"]:
+        steps = [step for step in told["steps"] if step["router"] == router]
+        assert {step["wanted"] for step in steps} >= ({20, 40, 60, 80} if scenario == "promote" else {20, 50})
+        assert all(step["exact"] is (router != "istio") for step in steps)
+        assert all(abs(step["measured"] - step["wanted"]) <= step["allowed"] + 0.01 for step in steps)
+    assert told["rollout"]["phase"] == "Healthy"
+
+
+async def test_a_router_without_a_data_plane_is_refused_by_name(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        TIPHYS, "demo", "--router", "istio,appMesh", cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), timeout=60)
+
+    assert process.returncode == 1
+    assert output.decode().startswith(
+        "Error: router: found 'appMesh' (App Mesh: nothing that serves its objects runs outside of AWS), wanted"
+    )

@@ -291,9 +291,17 @@ def devcluster(  # noqa: PLR0913 - one for each option
     type=click.Choice(["promote", "abort", "supersede", "evict"]),
     help="What happens to the canary.",
 )
+@click.option(
+    "--router",
+    "routers",
+    default="istio",
+    show_default=True,
+    metavar="NAME[,NAME]",
+    help="Through which routers the traffic comes: istio, traefik, gateway, nginx, ambassador, apisix, smi, alb.",
+)
 @click.option("--keep", is_flag=True, help="Leave everything running afterwards, and say how to use it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object on one line, and nothing else.")
-@click.option("--rate", default=200.0, show_default=True, type=click.FloatRange(min=1), help="Requests per second.")
+@click.option("--rate", default=200.0, show_default=True, type=click.FloatRange(min=1), help="Requests per second, over all routers.")
 @click.option(
     "--picture",
     default="tiphys-demo.svg",
@@ -301,15 +309,16 @@ def devcluster(  # noqa: PLR0913 - one for each option
     type=click.Path(dir_okay=False, path_type=Path),
     help="File for the picture of wanted and measured shares.",
 )
-def demo(*, scenario: str, keep: bool, as_json: bool, rate: float, picture: Path) -> int:
+def demo(*, scenario: str, routers: str, keep: bool, as_json: bool, rate: float, picture: Path) -> int:
     """
     Show a canary through a real proxy, on this machine.
 
-    Starts a development cluster, Envoy and the controller, sends steady load, changes the image and measures where the requests go. Ends by
-    itself, with status 1 if a request failed, a share was off or the scenario did not take place.
+    Starts a development cluster, real proxies and the controller, sends steady load, changes the image and measures where the requests
+    go. Ends by itself, with status 1 if a request failed, a share was off or the scenario did not take place.
     """
     if find_spec("matplotlib") is None:
         raise MissingPartError("the demo: found no matplotlib, wanted what `pip install 'tiphys[demo]'` installs")
     from tiphys.demo.run import Options, run_demo  # noqa: PLC0415 - heavy
 
-    return _run(run_demo(Options(scenario=scenario, keep=keep, json=as_json, rate=rate, picture=picture)))
+    options = Options(scenario=scenario, routers=routers.split(","), keep=keep, json=as_json, rate=rate, picture=picture)
+    return _run(run_demo(options))

@@ -1,17 +1,27 @@
 """What is deployed in the demo, and with which steps?"""
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-Manifest = dict[str, Any]
+from tiphys.demo.entrances import (
+    CANARY_SERVICE,
+    DEFAULT,
+    HOST,
+    NAME,
+    NAMESPACE,
+    STABLE_SERVICE,
+    VIRTUAL_SERVICE,
+    Entrance,
+    Manifest,
+    chosen,
+    service,
+)
 
-NAME = "rollouts-demo"
-NAMESPACE = "default"
-STABLE_SERVICE = f"{NAME}-stable"
-CANARY_SERVICE = f"{NAME}-canary"
-VIRTUAL_SERVICE = f"{NAME}-vsvc"
-HOST = "demo.local"
-"""The name the load generator asks the mesh for."""
+__all__ = [
+    "CANARY_SERVICE", "CONTAINER", "HEADER_ROUTE", "HOST", "NAME", "NAMESPACE", "REPLICAS", "SCRIPTS", "STABLE_SERVICE", "VIRTUAL_SERVICE",
+    "Manifest", "Script", "image", "objects", "pause", "rollout_of", "weight",
+]  # fmt: skip
+
 HEADER_ROUTE = "set-header-1"
 CONTAINER = "rollouts-demo"
 REPLICAS = 5
@@ -42,6 +52,15 @@ class Script:
     steps: tuple[Manifest, ...]
     limit: float = 55.0
 
+    @property
+    def routes_headers(self) -> bool:
+        """Whether there is a step that routes by header."""
+        return _HEADER_STEP in self.steps
+
+    def without_headers(self) -> "Script":
+        """Give the same without steps that route by header, for routers that cannot."""
+        return replace(self, steps=tuple(step for step in self.steps if step != _HEADER_STEP))
+
 
 SCRIPTS: dict[str, Script] = {
     "promote": Script(steps=(weight(20), pause(3), weight(40), pause(3), weight(60), pause(3), weight(80), pause(3))),
@@ -51,34 +70,20 @@ SCRIPTS: dict[str, Script] = {
 }
 
 
-def objects(script: Script) -> list[Manifest]:
-    """Give the whole app: two Services, a VirtualService, a Rollout."""
-    return [_service(STABLE_SERVICE), _service(CANARY_SERVICE), _virtual_service(), _rollout(script)]
+def objects(script: Script, entrances: Sequence[Entrance] | None = None) -> list[Manifest]:
+    """Give the whole app: Services, what the routers need, and a Rollout; without *entrances* for the default router."""
+    through = chosen(DEFAULT) if entrances is None else entrances
+    found = [service(STABLE_SERVICE), service(CANARY_SERVICE)]
+    found += [route for entrance in through for route in entrance.routes]
+    once = [each for index, each in enumerate(found) if each not in found[:index]]
+    return [*once, rollout_of(script, through)]
 
 
-def _service(name: str) -> Manifest:
-    return {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {"name": name, "namespace": NAMESPACE},
-        "spec": {"selector": {"app": NAME}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
-    }
-
-
-def _virtual_service() -> Manifest:
-    destinations = [
-        {"destination": {"host": STABLE_SERVICE}, "weight": 100},
-        {"destination": {"host": CANARY_SERVICE}, "weight": 0},
-    ]
-    return {
-        "apiVersion": "networking.istio.io/v1",
-        "kind": "VirtualService",
-        "metadata": {"name": VIRTUAL_SERVICE, "namespace": NAMESPACE},
-        "spec": {"hosts": [HOST], "http": [{"name": "primary", "route": destinations}]},
-    }
-
-
-def _rollout(script: Script) -> Manifest:
+def rollout_of(script: Script, entrances: Sequence[Entrance]) -> Manifest:
+    """Give the Rollout alone."""
+    routing: Manifest = {"managedRoutes": [{"name": HEADER_ROUTE}]} if script.routes_headers else {}
+    for entrance in entrances:
+        routing |= entrance.routing
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "Rollout",
@@ -96,10 +101,7 @@ def _rollout(script: Script) -> Manifest:
                     "canaryService": CANARY_SERVICE,
                     "scaleDownDelaySeconds": 3,
                     "abortScaleDownDelaySeconds": 3,
-                    "trafficRouting": {
-                        "managedRoutes": [{"name": HEADER_ROUTE}],
-                        "istio": {"virtualService": {"name": VIRTUAL_SERVICE, "routes": ["primary"]}},
-                    },
+                    "trafficRouting": routing,
                     "steps": list(script.steps),
                 }
             },

@@ -1,12 +1,12 @@
 """What do people (and accidents) do in each scenario, and what must come of it?"""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tiphys.demo import app
 from tiphys.demo.measure import Share
 from tiphys.demo.stage import Stage
-from tiphys.demo.witness import Witness, canary_weight
+from tiphys.demo.witness import Witness
 
 Manifest = dict[str, Any]
 PATIENCE = 30.0
@@ -27,17 +27,19 @@ async def abort(stage: Stage, witness: Witness) -> list[str]:
     witness.note("image changed to version 2")
     await stage.until(_paused_by_hand, within=PATIENCE)
     await witness.measured(seconds=3)
-    weight = canary_weight(stage.virtual_service())
-    routed = _header_routes(stage)
-    broken = [] if weight > 0 else ["aborted at weight 0"]
-    broken += [] if routed else ["there was no header route to remove"]
-    witness.note(f"aborted at weight {weight}")
+    by_header = _routes_headers(stage)
+    broken = []
+    for routing in stage.routings:
+        broken += [] if routing.weight() > 0 else [f"aborted at weight 0 of {routing.entrance.name}"]
+        broken += [] if routing.header_routes() or not by_header else [f"{routing.entrance.name} had no header route to remove"]
+    witness.note(f"aborted at weight {_lowest(stage)}")
     stage.patch_status(abort=True)
     await stage.until(_given_up, within=PATIENCE)
-    if canary_weight(stage.virtual_service()) != 0:
-        broken.append("the weight is not 0 after the abort")
-    if _header_routes(stage):
-        broken.append("the header route is still there after the abort")
+    for routing in stage.routings:
+        if routing.weight() != 0:
+            broken.append(f"the weight of {routing.entrance.name} is not 0 after the abort")
+        if routing.header_routes():
+            broken.append(f"the header route of {routing.entrance.name} is still there after the abort")
     return broken
 
 
@@ -48,7 +50,7 @@ async def supersede(stage: Stage, witness: Witness) -> list[str]:
     await stage.until(lambda rollout: _at_weight(rollout, 50), within=PATIENCE)
     await witness.measured(seconds=2)
     second = str(stage.rollout()["status"]["currentPodHash"])
-    broken = [] if canary_weight(stage.virtual_service()) > 0 else ["the second version had no weight"]
+    broken = [] if _lowest(stage) > 0 else ["the second version had no weight"]
     stage.set_image("3")
     witness.note("image changed to version 3")
     await stage.until(lambda rollout: rollout["status"]["currentPodHash"] != second, within=PATIENCE)
@@ -66,7 +68,7 @@ async def evict(stage: Stage, witness: Witness) -> list[str]:
     await stage.until(_paused_by_hand, within=PATIENCE)
     await witness.measured(seconds=3)
     new = str(stage.rollout()["status"]["currentPodHash"])
-    before = canary_weight(stage.virtual_service())
+    before = _lowest(stage)
     gone = stage.evict_canary(new)
     witness.note(f"all {gone} canary pods deleted at weight {before}")
     broken = [] if gone and before > 0 else ["there was no canary with weight to evict"]
@@ -87,13 +89,14 @@ PLOTS: dict[str, Callable[[Stage, Witness], Awaitable[list[str]]]] = {
 }
 
 
-def unmet_steps(script: app.Script, shares: tuple[Share, ...]) -> list[str]:
-    """Name the weight steps of *script* for which nothing was measured."""
-    met = {share.index for share in shares if share.requests}
+def unmet_steps(script: app.Script, shares: Sequence[Share], *, routers: Sequence[str]) -> list[str]:
+    """Name the weight steps of *script* for which nothing was measured behind one of *routers*."""
+    met = {(share.router, share.index) for share in shares if share.requests}
     return [
-        f"step {index} (setWeight {step['setWeight']}) was never measured"
+        f"step {index} (setWeight {step['setWeight']}) was never measured behind {router}"
+        for router in routers
         for index, step in enumerate(script.steps)
-        if "setWeight" in step and index not in met
+        if "setWeight" in step and (router, index) not in met
     ]
 
 
@@ -130,5 +133,11 @@ def _recorded(rollout: Manifest) -> int | None:
     return None if weights is None else int(weights["canary"]["weight"])
 
 
-def _header_routes(stage: Stage) -> list[str]:
-    return [entry["name"] for entry in stage.virtual_service()["spec"]["http"] if entry.get("name") == app.HEADER_ROUTE]
+def _lowest(stage: Stage) -> int:
+    """Give the lowest weight that any of the routers says."""
+    return min(routing.weight() for routing in stage.routings)
+
+
+def _routes_headers(stage: Stage) -> bool:
+    steps = stage.rollout()["spec"]["strategy"]["canary"]["steps"]
+    return any("setHeaderRoute" in step for step in steps)

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tiphys.demo import app
-from tiphys.demo.load import Load
+from tiphys.demo.gate import Gate
 from tiphys.demo.stage import Stage
 from tiphys.demo.witness import Witness
 
@@ -38,11 +38,11 @@ class Screen:
         if self._live is None and not self.quiet:
             self.console.print(line, highlight=False)
 
-    def start(self, stage: Stage, witness: Witness, load: Load, *, scenario: str) -> None:
+    def start(self, stage: Stage, witness: Witness, *, scenario: str) -> None:
         """Begin to draw, where there is a terminal to draw on."""
         if self.quiet or not self.console.is_terminal:
             return
-        self._drawn = lambda: _draw(stage, witness, load, scenario=scenario)
+        self._drawn = lambda: _draw(stage, witness, scenario=scenario)
         self._live = Live(self._drawn(), console=self.console, auto_refresh=False)
         self._live.start()
         self._task = asyncio.create_task(self._redraw(), name="demo screen")
@@ -63,10 +63,9 @@ class Screen:
             await asyncio.sleep(0.2)
 
 
-def _draw(stage: Stage, witness: Witness, load: Load, *, scenario: str) -> Panel:
+def _draw(stage: Stage, witness: Witness, *, scenario: str) -> Panel:
     rollout = stage.rollout()
     status = rollout.get("status", {})
-    measured, recent = _recent_share(load, str(status.get("stableRS", "")))
     head = Text.assemble(
         ("⎈ ", "cyan"),
         (f"{app.NAME}  ", "bold"),
@@ -74,18 +73,22 @@ def _draw(stage: Stage, witness: Witness, load: Load, *, scenario: str) -> Panel
         status.get("message", ""),
     )
     weights = Table.grid(padding=(0, 2))
-    weights.add_row("wanted", _bar(witness.wanted, "blue"), f"{witness.wanted:5.1f} %")
-    weights.add_row("measured", _bar(measured, "red"), f"{measured:5.1f} %  of the last {recent} requests")
-    counts = f"{len(load.answers)} requests   {load.failed} failed   {time.monotonic() - witness.begun:.0f} s"
+    for gate in witness.gates:
+        of = f"  {gate.name}" if len(witness.gates) > 1 else ""
+        measured, recent = _recent_share(gate, str(status.get("stableRS", "")))
+        weights.add_row(f"wanted{of}", _bar(gate.wanted, "blue"), f"{gate.wanted:5.1f} %")
+        weights.add_row(f"measured{of}", _bar(measured, "red"), f"{measured:5.1f} %  of the last {recent} requests")
+    sent, failed = sum(len(gate.load.answers) for gate in witness.gates), sum(gate.load.failed for gate in witness.gates)
+    counts = f"{sent} requests   {failed} failed   {time.monotonic() - witness.begun:.0f} s"
     body = Group(
         head, Text(""), _steps(rollout), weights, Text(""), _pods(stage), Text(counts, style="bold"), *map(Text, witness.happened[-5:])
     )
     return Panel(body, title=f"tiphys demo · {scenario}", border_style="cyan")
 
 
-def _recent_share(load: Load, stable: str) -> tuple[float, int]:
+def _recent_share(gate: Gate, stable: str) -> tuple[float, int]:
     since = time.monotonic() - 2
-    recent = [answer for answer in load.answers[-1000:] if answer.sent >= since and answer.pod_hash]
+    recent = [answer for answer in gate.load.answers[-1000:] if answer.sent >= since and answer.pod_hash]
     canary = sum(answer.pod_hash != stable for answer in recent)
     return (100 * canary / len(recent) if recent else 0.0), len(recent)
 

@@ -1,9 +1,10 @@
-"""What stands on the stage: a cluster, a proxy, the controller, and somebody who does what people do with kubectl."""
+"""What stands on the stage: a cluster, its proxies, the controller, and somebody who does what people do with kubectl."""
 
 import asyncio
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,8 @@ from tiphys.api.names import FIELD_MANAGER
 from tiphys.controller.manager import Controller
 from tiphys.controller.settings import Settings
 from tiphys.demo import app
+from tiphys.demo.entrances import DEFAULT, chosen
+from tiphys.demo.routing import SETTINGS, Routing
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.cluster import DevCluster
 from tiphys.devcluster.foreign import foreign_definitions
@@ -30,17 +33,20 @@ Manifest = dict[str, Any]
 
 
 class Stage:
-    """Everything the demo needs, in this process but for Envoy; `async with Stage() as stage`."""
+    """Everything the demo needs, in this process but for the proxies; `async with Stage() as stage`. *routers* are names of entrances."""
 
-    def __init__(self) -> None:
-        definitions = (*crd_manifests(), *foreign_definitions("networking.istio.io"))
-        self.cluster = DevCluster(definitions=definitions, api=ApiServer, planes=("istio",))
+    def __init__(self, routers: Sequence[str] = DEFAULT) -> None:
+        self.entrances = chosen(routers)
+        groups = {group for entrance in self.entrances for group in entrance.groups}
+        definitions = (*crd_manifests(), *(foreign_definitions(*groups) if groups else ()))
+        planes = [entrance.name for entrance in self.entrances]
+        self.cluster = DevCluster(definitions=definitions, api=ApiServer, planes=planes)
         self.folder = tempfile.TemporaryDirectory(prefix="tiphys-demo-")
         self._stack = AsyncExitStack()
 
     @property
     def envoy(self) -> Envoy:
-        """The proxy."""
+        """The Envoy, where one of the routers' planes needs it."""
         return self.cluster.mesh.envoy
 
     @property
@@ -61,7 +67,7 @@ class Stage:
             write_kubeconfig(self.kubeconfig, self.cluster.url)
             connection = load_connection(Overrides(kubeconfig=str(self.kubeconfig)))
             client = await self._stack.enter_async_context(Client(connection, field_manager=FIELD_MANAGER))
-            controller = Controller(client, Settings(leader_elect=False, metrics_port=None, health_port=None))
+            controller = Controller(client, Settings(leader_elect=False, metrics_port=None, health_port=None, routers=SETTINGS))
             await controller.start()
             self._stack.push_async_callback(controller.stop)
         except BaseException:
@@ -104,9 +110,10 @@ class Stage:
         """Read the Rollout as it is now."""
         return self.cluster.store.get(self.rollouts, app.NAME, namespace=app.NAMESPACE)
 
-    def virtual_service(self) -> Manifest:
-        """Read the VirtualService as it is now."""
-        return self.cluster.store.get(self.virtual_services, app.VIRTUAL_SERVICE, namespace=app.NAMESPACE)
+    @cached_property
+    def routings(self) -> tuple[Routing, ...]:
+        """The routers of the Rollout, in the order in which they were named; for the first time after the Rollout was applied."""
+        return tuple(Routing.of(entrance, self.cluster.store, self.rollout()) for entrance in self.entrances)
 
     def set_image(self, version: str) -> None:
         """Do what `tiphys set image` does."""

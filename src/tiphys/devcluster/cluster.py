@@ -220,7 +220,7 @@ class DevCluster:
             yield MeshFeed(self.engine, Envoy(port=self._mesh_port), self.kinds, planes=translated)
         for name in self._planes:
             if (plane := TRAEFIKS.get(name)) is not None:
-                traefik = Traefik(self.url, address=self._addresses.take(), providers=(plane.provider,), flags=plane.flags)
+                traefik = Traefik(self.url, address=self._addresses.take(), providers=(plane.provider, *plane.beside), flags=plane.flags)
                 yield TraefikFeed(self.engine, traefik, self.kinds, name=name, plane=plane)
 
     def _break(self, error: BaseException) -> None:

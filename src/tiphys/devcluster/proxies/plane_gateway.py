@@ -151,7 +151,10 @@ def _brought() -> tuple[Json, ...]:
 
 GATEWAY_API = TraefikPlane(
     provider="kubernetesgateway",
-    watches=(GROUP,),
+    # Filters may name Middlewares; IngressRoutes are for the other plane.
+    flags=("kubernetescrd.ingressclass=none",),
+    beside=("kubernetescrd",),
+    watches=(GROUP, "traefik.io"),
     kinds=frozenset({SERVICES, SLICES, _CLASSES, _GATEWAYS, _ROUTES}),
     brings=_brought(),
     objects_say=_objects_say,

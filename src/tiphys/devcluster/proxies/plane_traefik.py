@@ -129,8 +129,8 @@ def _routers(raw: Raw) -> Iterator[tuple[Key, Hashable]]:
 
 TRAEFIK = TraefikPlane(
     provider="kubernetescrd",
-    # Without the second, Traefik drops a whole weighted service as soon as one member has no pod, whatever its weight.
-    flags=("throttleduration=0s", "allowemptyservices=true"),
+    # Without it Traefik drops a whole weighted service as soon as one member has no pod, whatever its weight.
+    flags=("kubernetescrd.allowemptyservices=true",),
     watches=("traefik.io",),
     kinds=frozenset({SERVICES, SLICES, _ROUTES, _SPLITS}),
     objects_say=_objects_say,

@@ -40,7 +40,7 @@ class Traefik:
         *,
         address: str,
         providers: Sequence[str] = ("kubernetescrd",),
-        flags: Sequence[str] = ("throttleduration=0s",),
+        flags: Sequence[str] = (),
         binary: str | None = None,
     ) -> None:
         self._api = api
@@ -135,8 +135,7 @@ class Traefik:
         ]
         for provider in self._providers:
             arguments += [f"--providers.{provider}=true", f"--providers.{provider}.endpoint={self._api}"]
-            arguments += [f"--providers.{provider}.{flag}" for flag in self._flags]
-        return arguments
+        return arguments + [f"--providers.{flag}" for flag in self._flags]
 
     async def _answers(self) -> bool:
         try:

@@ -31,13 +31,15 @@ class TraefikPlane:
     """
     One of Traefik's own readers of objects.
 
-    *provider* is its name in Traefik's options, *flags* are further options for it. *watches* are the API groups whose definitions
+    *provider* is its name in Traefik's options, *flags* are further options of providers. *beside* names others that run with it,
+    because its objects may refer to theirs. *watches* are the API groups whose definitions
     must be installed, or it never becomes ready; *kinds* those whose objects matter here. *brings* are objects without which no
     route would be accepted. *objects_say* and *traefik_says* give the two sides that are compared.
     """
 
     provider: str
     flags: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     watches: tuple[str, ...] = ()
     kinds: frozenset[Kind]
     brings: tuple[Json, ...] = ()
