@@ -1,11 +1,16 @@
 """What every kind of test needs."""
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from goldens import Case, Golden
 from settling.figures import pytest_sessionfinish, pytest_terminal_summary, pytest_testnodedown
 
 __all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedown"]
+
+# How long an example takes says more about the machine's other work than about us.
+settings.register_profile("tiphys", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tiphys")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
