@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any, Final
 
 from botocore.session import get_session
@@ -25,8 +26,13 @@ def moto_server() -> Iterator[str]:
     command = [str(program), "--host", "127.0.0.1", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
+        rest = Thread(target=process.stderr.read, daemon=True)
         try:
-            yield next(match[0] for line in process.stderr if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            url = next(match[0] for line in process.stderr if (match := re.search(r"http://127\.0\.0\.1:\d+", line)))
+            rest.start()  # a full pipe would stop it
+            yield url
+            process.kill()
+            rest.join()
         finally:
             process.kill()
 
