@@ -68,3 +68,33 @@ async def test_a_router_without_a_data_plane_is_refused_by_name(tmp_path: Path) 
     assert output.decode().startswith(
         "Error: router: found 'appMesh' (App Mesh: nothing that serves its objects runs outside of AWS), wanted"
     )
+
+
+@pytest.mark.parametrize("late", ["0s", "3s"])
+async def test_blue_green_updates_lose_no_request_however_late_a_proxy_is(late: str, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        TIPHYS, "demo", "--strategy", "bluegreen", "--proxy-delay", late, "--rate", "100", "--json",
+        cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, errors = await asyncio.wait_for(process.communicate(), timeout=90)
+    told = json.loads(output)
+
+    assert process.returncode == 0, errors.decode()
+    assert told["failed"] == told["proxy"]["failed"] == 0
+    assert told["requests"] == told["proxy"]["requests"] == sum(pod["served"] for pod in told["pods"])
+    assert {entry["router"] for entry in told["entries"]} == {"istio", "traefik"}
+    assert all(entry["requests"] > 200 for entry in told["entries"])
+    served = {pod["hash"] for pod in told["pods"] if pod["served"]}
+    assert (len({pod["hash"] for pod in told["pods"]}), len(served)) == (3, 2), "the aborted version never served anybody"
+    assert told["rollout"]["phase"] == "Degraded"
+
+
+async def test_options_of_the_canary_are_refused_beside_blue_green(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        TIPHYS, "demo", "--strategy", "bluegreen", "--scenario", "abort",
+        cwd=tmp_path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    output, _ = await asyncio.wait_for(process.communicate(), timeout=60)
+
+    assert process.returncode != 0
+    assert "--strategy bluegreen: takes no scenario" in output.decode()

@@ -299,6 +299,12 @@ def devcluster(  # noqa: PLR0913 - one for each option
     metavar="NAME[,NAME]",
     help="Through which routers the traffic comes: istio, traefik, gateway, nginx, ambassador, apisix, smi, alb.",
 )
+@click.option(
+    "--strategy", default="canary", show_default=True, type=click.Choice(["canary", "bluegreen"]), help="How versions take turns."
+)
+@click.option(
+    "--proxy-delay", default="0s", show_default=True, metavar="DURATION", help="With bluegreen: how late Envoy acts upon changes."
+)
 @click.option("--keep", is_flag=True, help="Leave everything running afterwards, and say how to use it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object on one line, and nothing else.")
 @click.option("--rate", default=200.0, show_default=True, type=click.FloatRange(min=1), help="Requests per second, over all routers.")
@@ -309,16 +315,29 @@ def devcluster(  # noqa: PLR0913 - one for each option
     type=click.Path(dir_okay=False, path_type=Path),
     help="File for the picture of wanted and measured shares.",
 )
-def demo(*, scenario: str, routers: str, keep: bool, as_json: bool, rate: float, picture: Path) -> int:
+def demo(*, scenario: str, routers: str, strategy: str, proxy_delay: str, keep: bool, as_json: bool, rate: float, picture: Path) -> int:
     """
-    Show a canary through a real proxy, on this machine.
+    Show a canary, or blue-green updates, through a real proxy, on this machine.
 
     Starts a development cluster, real proxies and the controller, sends steady load, changes the image and measures where the requests
     go. Ends by itself, with status 1 if a request failed, a share was off or the scenario did not take place.
     """
     if find_spec("matplotlib") is None:
         raise MissingPartError("the demo: found no matplotlib, wanted what `pip install 'tiphys[demo]'` installs")
+    from tiphys.cli.session import duration  # noqa: PLC0415 - heavy
+    from tiphys.demo import bluegreen  # noqa: PLC0415 - heavy
     from tiphys.demo.run import Options, run_demo  # noqa: PLC0415 - heavy
 
+    late = float(duration(proxy_delay, option="--proxy-delay"))
+    told = {
+        name: click.get_current_context().get_parameter_source(name) for name in ("scenario", "routers", "keep", "picture", "proxy_delay")
+    }
+    given = {name for name, source in told.items() if source is click.core.ParameterSource.COMMANDLINE}
+    if strategy == "bluegreen":
+        if given - {"proxy_delay"}:
+            raise click.UsageError(f"--strategy bluegreen: takes no {', '.join(sorted(given - {'proxy_delay'}))}")
+        return _run(bluegreen.run_blue_green(bluegreen.Options(json=as_json, rate=rate, proxy_delay=late)))
+    if "proxy_delay" in given:
+        raise click.UsageError("--proxy-delay: needs --strategy bluegreen")
     options = Options(scenario=scenario, routers=routers.split(","), keep=keep, json=as_json, rate=rate, picture=picture)
     return _run(run_demo(options))

@@ -31,6 +31,7 @@ class Load:
     started: float = 0.0
     warm: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once a second's worth of answers is there."""
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
     _open: set[asyncio.Task[None]] = field(default_factory=set)
     _task: asyncio.Task[None] | None = None
 
@@ -45,6 +46,13 @@ class Load:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+
+    async def answered(self, count: int, *, since: float) -> list[Answer]:
+        """Wait for *count* answers to requests that were sent after *since* (monotonic seconds)."""
+        while len(found := [answer for answer in self.answers if answer.sent > since]) < count:
+            self._news.clear()
+            await self._news.wait()
+        return found
 
     @property
     def failed(self) -> int:
@@ -71,6 +79,7 @@ class Load:
             async with session.get(self.url) as response:
                 await response.read()
                 self.answers.append(Answer(sent, time.monotonic(), response.headers.get("x-hash", ""), response.status))
+                self._news.set()
                 if len(self.answers) >= self.rate:
                     self.warm.set()
                 if response.status >= 400:

@@ -16,7 +16,7 @@ from tiphys.api.names import FIELD_MANAGER
 from tiphys.controller.manager import Controller
 from tiphys.controller.settings import Settings
 from tiphys.demo import app
-from tiphys.demo.entrances import DEFAULT, chosen
+from tiphys.demo.entrances import DEFAULT, Entrance, chosen
 from tiphys.demo.routing import SETTINGS, Routing
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.cluster import DevCluster
@@ -33,14 +33,18 @@ Manifest = dict[str, Any]
 
 
 class Stage:
-    """Everything the demo needs, in this process but for the proxies; `async with Stage() as stage`. *routers* are names of entrances."""
+    """
+    Everything the demo needs, in this process but for the proxies; `async with Stage() as stage`.
 
-    def __init__(self, routers: Sequence[str] = DEFAULT) -> None:
-        self.entrances = chosen(routers)
+    *routers* are names of entrances, unless *entrances* are given. Envoy acts upon changes *proxy_delay* seconds late.
+    """
+
+    def __init__(self, routers: Sequence[str] = DEFAULT, *, entrances: Sequence[Entrance] = (), proxy_delay: float = 0.0) -> None:
+        self.entrances = tuple(entrances) or chosen(routers)
         groups = {group for entrance in self.entrances for group in entrance.groups}
         definitions = (*crd_manifests(), *(foreign_definitions(*groups) if groups else ()))
         planes = [entrance.name for entrance in self.entrances]
-        self.cluster = DevCluster(definitions=definitions, api=ApiServer, planes=planes)
+        self.cluster = DevCluster(definitions=definitions, api=ApiServer, planes=planes, proxy_delay=proxy_delay)
         self.folder = tempfile.TemporaryDirectory(prefix="tiphys-demo-")
         self._stack = AsyncExitStack()
 

@@ -43,7 +43,8 @@ class DevCluster:
 
     *definitions* are CustomResourceDefinitions to install first. *api* makes the HTTP server of the store, if there is to be
     one. *planes* names the products whose route objects real proxies shall act upon (see proxies/planes.py): of the programs only
-    those run that the planes need. *mesh_port* is the port of Envoy's listener, 0 for a free one. Without *pods* there is no
+    those run that the planes need. *mesh_port* is the port of Envoy's listener, 0 for a free one; Envoy acts upon each change
+    *proxy_delay* seconds late, as a control plane under load does. Without *pods* there is no
     kubelet, and pods stay pending.
 
     One cluster serves many Rollouts at once: give each a namespace or names of its own, and a host of its own, and send its requests to
@@ -58,6 +59,7 @@ class DevCluster:
         api: Callable[[Store], ApiServer] | None = None,
         planes: Sequence[str] = (),
         mesh_port: int = 0,
+        proxy_delay: float = 0.0,
         pods: bool = True,
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
@@ -67,7 +69,7 @@ class DevCluster:
         install_definitions(self.store, [*definitions, *(foreign_definitions(*watched) if watched else ())])
         if api is None and any(name in TRAEFIKS for name in self._planes):
             raise ValueError(f"planes: found {', '.join(self._planes)} without an API server, wanted one: Traefik reads it")
-        self._mesh_port = mesh_port
+        self._mesh_port, self._proxy_delay = mesh_port, proxy_delay
         self._addresses = LoopbackAddresses()
         self._assembly = assemble(self.store, addresses=self._addresses if pods else None, serve=True)
         self._api = api(self.store) if api is not None else None
@@ -217,7 +219,7 @@ class DevCluster:
     def _make_feeds(self) -> Iterator[MeshFeed | TraefikFeed]:
         translated = [name for name in self._planes if name in ENVOYS]
         if translated:
-            yield MeshFeed(self.engine, Envoy(port=self._mesh_port), self.kinds, planes=translated)
+            yield MeshFeed(self.engine, Envoy(port=self._mesh_port), self.kinds, planes=translated, delay=self._proxy_delay)
         for name in self._planes:
             if (plane := TRAEFIKS.get(name)) is not None:
                 traefik = Traefik(self.url, address=self._addresses.take(), providers=(plane.provider, *plane.beside), flags=plane.flags)

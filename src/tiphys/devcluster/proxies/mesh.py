@@ -1,5 +1,6 @@
 """How does Envoy come to act upon the route objects of the planes that are translated for it?"""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
@@ -13,15 +14,18 @@ from tiphys.devcluster.resources import ResourceType
 
 
 class MeshFeed(Feed):
-    """Translates the objects of the chosen planes for Envoy whenever one of them changes."""
+    """Translates the objects of the chosen planes for Envoy whenever one changes; it hears of that *delay* seconds later, at least."""
 
     name = "Envoy"
     exact = False
 
-    def __init__(self, engine: Engine, envoy: Envoy, kinds: Mapping[Kind, ResourceType], *, planes: Sequence[str]) -> None:
+    def __init__(
+        self, engine: Engine, envoy: Envoy, kinds: Mapping[Kind, ResourceType], *, planes: Sequence[str], delay: float = 0.0
+    ) -> None:
         super().__init__(engine, kinds, planes=planes, reads=kinds_of(planes))
         self.envoy = envoy
         self._config: ProxyConfig | None = None
+        self._delay = delay
 
     @property
     def url(self) -> str:
@@ -61,6 +65,8 @@ class MeshFeed(Feed):
         config = translate(self.planes, self._objects())
         problems = config.problems
         if config != self._config:
+            if self._config is not None:
+                await asyncio.sleep(self._delay)
             try:
                 await self.envoy.put(config)
             except EnvoyRejectedError as error:
