@@ -97,6 +97,6 @@ def diagonal() -> list[Cell]:
     for turn, row in enumerate(ROWS):
         own = [every[row.name, COLUMNS[(turn + offset) % len(COLUMNS)].name] for offset in range(len(COLUMNS))]
         if not any(cell.row is row for cell in chosen):
-            chosen += [cell for cell in own if cell.promise is Promise.HELD][:1]
+            chosen += [cell for cell in own if cell.promise is not Promise.REFUSED][:1]
         chosen += [cell for cell in own if cell.promise is Promise.REFUSED][:1]
     return chosen

@@ -33,7 +33,7 @@ def test_whatever_a_router_can_do_is_tried_in_some_row_of_it(product: Product) -
 def test_the_diagonal_meets_every_row_and_every_column() -> None:
     chosen = diagonal()
 
-    assert {cell.row.name for cell in chosen} == {row.name for row in ROWS}
+    assert {cell.row.name for cell in chosen if cell.promise is not Promise.REFUSED} == {row.name for row in ROWS}
     assert {cell.column.name for cell in chosen} == {column.name for column in COLUMNS}
     assert len(chosen) < len(cells()) / 3
 
