@@ -106,7 +106,10 @@ def _delayed(now: Situation, rs: ReplicaSet, slots: Slots | None, *, limit_left:
         return Sizing(name=name, pods=0)
     referenced = _referenced(now, rs, slots)
     drained = slots is not None and slots.canary.holds == hash_of(rs) and slots.drained(slots.canary)
-    if drained and not referenced:
+    if not referenced and drained:
+        return _by_deadline(now, rs, slots, _delay(now))
+    if referenced and now.replicas == 0 and now.position.promoted:
+        # Nobody is wanted, so nobody will ever take its place behind the name.
         return _by_deadline(now, rs, slots, _delay(now))
     if referenced and drained:
         # An abandoned canary: it carried traffic, so it gets its delay while the Service still names it (12.2 #4534).
