@@ -137,6 +137,7 @@ def test_a_promotion_with_ping_pong_exchanges_the_target_groups_in_the_status() 
 
 def test_an_aws_that_does_not_answer_is_told_and_holds_no_way_back() -> None:
     controller, cloud = at_rest(weight(20), weight(60))
+    controller.cluster.settle(lambda: action(controller)[CANARY_SERVICE] == 20)
     cloud.ill = AskError("AccessDenied: not authorized")
     controller.cluster.advance(120)
     held = (action(controller)[CANARY_SERVICE], controller.rollout().status.current_step_index)

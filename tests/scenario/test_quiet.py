@@ -24,7 +24,9 @@ def disturb(controller: InProcessController, manifests: Sequence[Manifest]) -> N
     for number in range(PASSES):
         for manifest in manifests:
             kind = (str(manifest["apiVersion"]).rpartition("/")[0], manifest["kind"])
-            controller.edit(kind, manifest["metadata"]["name"], {"metadata": {"labels": {"seen": str(number)}}})
+            # A Rollout's annotations are its ReplicaSets' too, and Traefik chooses IngressRoutes by labels: somebody's business.
+            what = "labels" if manifest["kind"] == "Rollout" else "annotations"
+            controller.edit(kind, manifest["metadata"]["name"], {"metadata": {what: {"team.example/seen": str(number)}}})
         controller.cluster.advance(1)
         if number % 10 == 0:
             controller.cluster.advance(1100)

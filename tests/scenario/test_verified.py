@@ -136,9 +136,9 @@ def test_an_answer_to_a_question_of_before_the_write_confirms_nothing() -> None:
 def test_an_error_holds_the_step_and_is_told_once() -> None:
     balancer = Balancer()
     story = told(*STEPS, product=balancer)
-    balancer.answer = lambda _router: ILL
     story.set_image("2")
     story.until_weight(20)
+    balancer.answer = lambda _router: ILL
     story.advance(120)
 
     assert (story.weights, story.status.current_step_index, verified(story)) == ((80, 20), 0, False)
@@ -149,9 +149,9 @@ def test_an_error_holds_the_step_and_is_told_once() -> None:
     assert (story.phase, story.stable, verified(story)) == ("Healthy", "2", True)
     assert len(warnings(story)) == 1
 
-    balancer.answer = lambda _router: ILL
     story.set_image("3")
     story.until_weight(20)
+    balancer.answer = lambda _router: ILL
     story.advance(30)
     assert len(warnings(story)) == 2, "a new trouble is told again"
 
@@ -159,10 +159,10 @@ def test_an_error_holds_the_step_and_is_told_once() -> None:
 def test_errors_are_asked_about_less_and_less_often() -> None:
     balancer = Balancer(seconds=0.5)
     story = told(weight(20), PAUSE_STEP, product=balancer)
-    balancer.answer = lambda _router: ILL
     story.edit_spec(progressDeadlineSeconds=3600)
     story.set_image("2")
     story.until_weight(20)
+    balancer.answer = lambda _router: ILL
     balancer.asks.clear()
 
     story.advance(900)
@@ -274,4 +274,21 @@ def test_it_ends_the_same_when_the_controller_dies(after: int) -> None:
     story.rest()
 
     assert (story.phase, story.stable, story.weights, verified(story), story.sizes) == ("Healthy", "2", (100, 0), True, {"2": 5})
+    assert story.onlooker.problems == []
+
+
+def test_a_balancer_that_is_ill_when_an_update_begins_holds_it_before_any_weight() -> None:
+    """What the status says was confirmed is about earlier objects: the canary's Service moves only once its weight of 0 is confirmed."""
+    balancer = Balancer()
+    story = told(*STEPS, product=balancer)
+    balancer.answer = lambda _router: ILL
+    story.set_image("2")
+
+    story.advance(120)
+    assert (story.weights, story.selected("web-canary")) == ((100, 0), "1")
+    assert "balancer: balancer is ill: HTTP 503" in unanswered(story)
+    balancer.answer = None
+    story.rest()
+
+    assert (story.phase, story.stable) == ("Healthy", "2")
     assert story.onlooker.problems == []
