@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import msgspec
-
 from tiphys.api import values, words
 from tiphys.api.meta import LabelSelector, whole_seconds
 from tiphys.api.names import HASH_LABEL
@@ -28,6 +26,7 @@ from tiphys.core.bluegreen_gates import (
 from tiphys.core.bluegreen_situation import BlueGreen, find_blue_green, saturated
 from tiphys.core.bluegreen_sizes import size_all
 from tiphys.core.bluegreen_switch import Switch, point_active, point_preview
+from tiphys.core.endings import completion_of, given_up, soonest, timeout_text
 from tiphys.core.metadata import Marks
 from tiphys.core.observed import Observed
 from tiphys.core.report import Facts, Report, report, timed_out
@@ -83,7 +82,7 @@ def decide_blue_green(seen: Observed, strategy: BlueGreenStrategy) -> Plan:
         status=told.status,
         events=(*told.events, *_promotion_event(now, end)),
         because=because,
-        wake_at=_soonest(
+        wake_at=soonest(
             end.passage.wake_at, told.wake_at, restart.wake_at, changes.marking.look_at(seen.now), *(reason.look_at for reason in held)
         ),
     )
@@ -223,37 +222,15 @@ def _report(now: BlueGreen, end: Outcome, draft: RolloutStatus, *, created: str)
         indefinite=False,
         created=created,
         found=now.revisions.new is not None,
-        completion=_completion(now, end),
+        completion=completion_of(now.seen, now.revisions, now, becomes_stable=end.promoted),
         attempt_started=now.started,
     )
     cause = end.abort_cause
     if not cause and now.forward and not end.promoted and now.seen.rollout.spec.progress_deadline_abort and timed_out(facts):
-        new = now.revisions.new
-        subject = ("Rollout", now.seen.rollout.metadata.name) if new is None else ("ReplicaSet", new.metadata.name)
-        cause = words.timed_out(*subject)
+        cause = timeout_text(now.seen, now.revisions.new)
     if not cause:
         return report(facts)
-    return report(replace(facts, draft=_abort(now, draft), abort_cause=cause, completion="Aborted"))
-
-
-def _abort(now: BlueGreen, draft: RolloutStatus) -> RolloutStatus:
-    return msgspec.structs.replace(
-        draft, abort=True, aborted_at=whole_seconds(now.seen.now), pause_conditions=(), controller_pause=False, promote_full=False
-    )
-
-
-def _completion(now: BlueGreen, end: Outcome) -> str:
-    """Name how this attempt ends in this pass (2.6), or nothing while it goes on."""
-    stored = now.seen.rollout.status
-    if end.promoted:
-        if now.fast:
-            return "FastRolledBack"
-        return "FastPromoted" if now.promote_full else "Promoted"
-    if now.aborted and stored.aborted_at is None:
-        return "Aborted"
-    if now.promoted and stored.current_pod_hash != now.revisions.pod_hash:
-        return "FastRolledBack"
-    return "Superseded" if now.superseded else ""
+    return report(replace(facts, draft=given_up(draft, now.seen.now, step=None), abort_cause=cause, completion="Aborted"))
 
 
 def _promotion_event(now: BlueGreen, end: Outcome) -> tuple[Event, ...]:
@@ -271,7 +248,3 @@ def _why_promoted(now: BlueGreen) -> str:
     if now.fast:
         return words.WITHIN_WINDOW if inside_window(now.seen, now.revisions) else words.FAST_ROLLBACK
     return words.BLUE_GREEN_COMPLETED
-
-
-def _soonest(*times: datetime | None) -> datetime | None:
-    return min((time for time in times if time is not None), default=None)

@@ -11,6 +11,7 @@ from tiphys.api.meta import whole_seconds
 from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.status import AlbStatus, CanaryStatus, RolloutStatus
 from tiphys.core.actions import Action, Because, CreateReplicaSet, Event, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
+from tiphys.core.endings import completion_of, given_up, soonest, timeout_text
 from tiphys.core.intent import Role, TrafficIntent
 from tiphys.core.metadata import Marks
 from tiphys.core.observed import Observed, Verification
@@ -61,16 +62,14 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
         status=told.status,
         events=(*now.position.events, *step.events, *told.events, *_promotion_event(now, step)),
         because=_reasons(routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings), unheard),
-        wake_at=_soonest(
-            (
-                step.wake_at,
-                told.wake_at,
-                restart.wake_at,
-                changes.marking.look_at(seen.now),
-                None if unheard is None else unheard.look_at,
-                _deadline(routing),
-                *(_deadline(sizing) for sizing in sizings),
-            )
+        wake_at=soonest(
+            step.wake_at,
+            told.wake_at,
+            restart.wake_at,
+            changes.marking.look_at(seen.now),
+            None if unheard is None else unheard.look_at,
+            _deadline(routing),
+            *(_deadline(sizing) for sizing in sizings),
         ),
     )
 
@@ -234,33 +233,16 @@ def _report(now: Situation, step: Progress, draft: RolloutStatus, *, created: st
         indefinite=_indefinite(now, step),
         created=created,
         found=now.revisions.new is not None,
-        completion=_completion(now, step),
+        completion=completion_of(now.seen, now.revisions, now.position, becomes_stable=step.promoted),
         attempt_started=now.position.started,
         unverified=_unverified(now),
     )
     in_flight = now.forward and not step.promoted
     if not (in_flight and now.seen.rollout.spec.progress_deadline_abort and timed_out(facts)):
         return report(facts)
-    return report(replace(facts, draft=_abort(now, draft), abort_cause=_timeout_text(now), completion="Aborted"))
-
-
-def _abort(now: Situation, draft: RolloutStatus) -> RolloutStatus:
-    return msgspec.structs.replace(
-        draft,
-        abort=True,
-        aborted_at=whole_seconds(now.seen.now),
-        current_step_index=0 if now.position.steps else None,
-        pause_conditions=(),
-        controller_pause=False,
-        promote_full=False,
-    )
-
-
-def _timeout_text(now: Situation) -> str:
-    new = now.revisions.new
-    if new is None:
-        return words.timed_out("Rollout", now.seen.rollout.metadata.name, unverified=_unverified(now))
-    return words.timed_out("ReplicaSet", new.metadata.name, unverified=_unverified(now))
+    cause = timeout_text(now.seen, now.revisions.new, unverified=_unverified(now))
+    draft = given_up(draft, now.seen.now, step=0 if now.position.steps else None)
+    return report(replace(facts, draft=draft, abort_cause=cause, completion="Aborted"))
 
 
 def _unverified(now: Situation) -> str:
@@ -275,20 +257,6 @@ def _indefinite(now: Situation, step: Progress) -> bool:
     if current is None or step.promoted:
         return False
     return current.pause is not None or current.experiment is not None or current.analysis is not None
-
-
-def _completion(now: Situation, step: Progress) -> str:
-    """Name how this attempt ends in this pass (lifecycle 2.6), or nothing while it goes on."""
-    position, stored = now.position, now.seen.rollout.status
-    if step.promoted:
-        if position.fast:
-            return "FastRolledBack"
-        return "FastPromoted" if position.promote_full else "Promoted"
-    if position.aborted and stored.aborted_at is None:
-        return "Aborted"
-    if position.promoted and stored.current_pod_hash != now.revisions.pod_hash:
-        return "FastRolledBack"
-    return "Superseded" if position.superseded else ""
 
 
 def _promotion_event(now: Situation, step: Progress) -> tuple[Event, ...]:
@@ -308,10 +276,6 @@ def _not_confirmed(now: Situation) -> Because | None:
 
 def _reasons(*reasons: Because | None) -> tuple[Because, ...]:
     return tuple(reason for reason in reasons if reason is not None)
-
-
-def _soonest(times: tuple[datetime | None, ...]) -> datetime | None:
-    return min((time for time in times if time is not None), default=None)
 
 
 def _deadline(part: Sizing | Routing) -> datetime | None:
