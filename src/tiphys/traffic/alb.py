@@ -1,7 +1,6 @@
 """How does an Application Load Balancer of AWS say this traffic wish? (Traffic-routing reference 4.2.)"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Final
 
@@ -14,6 +13,7 @@ from tiphys.core.intent import Backend, Feature, HeaderRoute, Role, Routed, Traf
 from tiphys.core.pairs import backends
 from tiphys.core.wish import header_route
 from tiphys.traffic import alb_verify
+from tiphys.traffic.about import about
 from tiphys.traffic.alb_annotations import PREFIX
 from tiphys.traffic.alb_conditions import check_counts, conditions_of, match_problem
 from tiphys.traffic.alb_ingress import Hand, headers_in, names_of, shares_in, written
@@ -157,7 +157,7 @@ class AlbRouter:
         manifest = found.get(target.ref)
         if manifest is None:
             raise SpecError(field=target.field, found=target.ref.name, wanted=f"must name an existing Ingress ({target.ref})")
-        with _about(target.field, target):
+        with about(target.field, target.ref.name, target.ref):
             return written(manifest, self.hand, wish)
 
     def _unplaced(self, target: Target, found: Mapping[Ref, Manifest]) -> Iterator[SpecError]:
@@ -295,12 +295,3 @@ def _unsayable_header(route: HeaderRoute, at: str, taken: Mapping[str, str]) -> 
         if name in taken:
             wanted = f'the router "alb" needs the name {name} for it: several headers are several actions, and {taken[name]} has that name'
             yield SpecError(field=at, found=route.name, wanted=wanted)
-
-
-@contextmanager
-def _about(at: str, target: Target) -> Iterator[None]:
-    """Let errors with a path in an Ingress name the field of the Rollout that leads to it."""
-    try:
-        yield
-    except SpecError as error:
-        raise SpecError(field=at, found=target.ref.name, wanted=f"{target.ref}: {error}") from error

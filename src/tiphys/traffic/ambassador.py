@@ -1,7 +1,6 @@
 """How does Ambassador, or Emissary, say this traffic wish? (Traffic-routing reference 4.6.)"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES, ROUTED_EXPERIMENTS
 from tiphys.api.rollout import CanaryStrategy, Rollout
 from tiphys.core.intent import Backend, Feature, HeaderRoute, MirrorRoute, Role, Routed, TrafficIntent
 from tiphys.traffic import ambassador_copies as copies
+from tiphys.traffic.about import about
 from tiphys.traffic.manifests import annotations, count, mapping, text, with_annotation
 from tiphys.traffic.named_members import container_ports, services_by_role, weighs_experiments
 from tiphys.traffic.owned import Owner, owner_of
@@ -222,7 +222,7 @@ class AmbassadorRouter:
         manifest = found.get(ref)
         if manifest is None:
             raise SpecError(field=_FIELD, found=base, wanted=f"must name an existing Mapping ({ref})")
-        with _about(base, ref):
+        with about(_FIELD, base, ref):
             made = self._copies(base, mapping(manifest.get("spec"), "spec"), asked)
         return {ref: manifest, **{copy: self._copy(copy, manifest, found, content) for copy, content in made.items()}}
 
@@ -377,12 +377,3 @@ def _experiment(service: str) -> str:
 
 def _suffixed(base: str, suffix: str) -> str:
     return f"{base[: _LONGEST - len(suffix)]}{suffix}"
-
-
-@contextmanager
-def _about(base: str, ref: Ref) -> Iterator[None]:
-    """Say of an error that it is about the base Mapping at *ref*."""
-    try:
-        yield
-    except SpecError as error:
-        raise SpecError(field=_FIELD, found=base, wanted=f"{ref}: {error}") from None

@@ -1,7 +1,6 @@
 """How does Apache APISIX say this traffic wish? (Traffic-routing reference 4.7.)"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES, ROUTED_EXPERIMENTS
 from tiphys.api.rollout import CanaryStrategy, Rollout
 from tiphys.core.intent import Feature, HeaderRoute, MirrorRoute, Routed, TrafficIntent
 from tiphys.core.pairs import backends
+from tiphys.traffic.about import about
 from tiphys.traffic.apisix_rules import Source, rule_name, rules
 from tiphys.traffic.manifests import annotations, entries, mapping, with_annotation
 from tiphys.traffic.named_members import (
@@ -99,7 +99,7 @@ class ApisixRouter:
         problems = [*self.malformed, *self._claims(found, self.managed)]
         try:
             carriers = self._carriers(found, None)
-            with self._about():
+            with about(f"{_FIELD}.name", self.route, self._ref(self.route)):
                 if self.experiments:
                     for carrier in carriers:
                         self._experiment(carrier.parted, "", 0)
@@ -164,7 +164,7 @@ class ApisixRouter:
         errors = list(self._claims(found, wish.managed))
         try:
             carriers = self._carriers(found, wish)
-            with self._about():
+            with about(f"{_FIELD}.name", self.route, self._ref(self.route)):
                 main, after = self._main(found[self._ref(self.route)], carriers, wish)
                 made = {
                     self._ref(name): self._own(name, route, after, found, wish.managed)
@@ -190,7 +190,7 @@ class ApisixRouter:
         if manifest is None:
             wanted = f"must name an existing ApisixRoute ({self._ref(self.route)})"
             raise SpecError(field=f"{_FIELD}.name", found=self.route, wanted=wanted)
-        with self._about():
+        with about(f"{_FIELD}.name", self.route, self._ref(self.route)):
             http = entries(mapping(manifest.get("spec"), "spec").get("http"), "spec.http")
             named = {rule_name(entry, f"spec.http[{index}]"): index for index, entry in enumerate(http)}
             canary, stable = services_by_role(wish, canary=self.canary, stable=self.stable)
@@ -314,14 +314,6 @@ class ApisixRouter:
 
     def _ref(self, name: str) -> Ref:
         return Ref(group=GROUP, kind="ApisixRoute", namespace=self.namespace, name=name)
-
-    @contextmanager
-    def _about(self) -> Iterator[None]:
-        """Say of an error that it is about the main route."""
-        try:
-            yield
-        except SpecError as error:
-            raise SpecError(field=f"{_FIELD}.name", found=self.route, wanted=f"{self._ref(self.route)}: {error}") from None
 
 
 def apisix_router(rollout: Rollout, settings: Settings) -> ApisixRouter:  # noqa: ARG001  as every router's

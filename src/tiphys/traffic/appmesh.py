@@ -1,7 +1,6 @@
 """How does AWS App Mesh say this traffic wish? (Traffic-routing reference 4.8.)"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +9,7 @@ from tiphys.api.meta import Manifest
 from tiphys.api.names import HASH_LABEL, pod_hash
 from tiphys.api.rollout import AppMeshRouting, CanaryStrategy, NamedRef, Rollout
 from tiphys.core.intent import Feature, Role, Routed, TrafficIntent
+from tiphys.traffic.about import about
 from tiphys.traffic.appmesh_routes import Carrier, Node, carriers, router_of, weighing
 from tiphys.traffic.manifests import mapping, text
 from tiphys.traffic.router import Ref, Rendered, Search
@@ -157,7 +157,7 @@ class AppMeshRouter:
         manifest = found.get(service)
         if manifest is None:
             raise SpecError(field=_SERVICE, found=self.service, wanted=f"must name an existing VirtualService ({service})")
-        with _about(_SERVICE, self.service, service):
+        with about(_SERVICE, self.service, service):
             name, space = router_of(manifest)
         ref = Ref(group=APP_MESH, kind="VirtualRouter", namespace=space or self.namespace, name=name)
         router = found.get(ref)
@@ -165,7 +165,7 @@ class AppMeshRouter:
             wanted = f"{service} must lead to a VirtualRouter that exists and has the VirtualNode {self.canary} among its targets ({ref})"
             raise SpecError(field=_SERVICE, found=self.service, wanted=wanted)
         nodes = {role: Node(namespace=self.namespace, name=name) for role, name in ((Role.CANARY, self.canary), (Role.STABLE, self.stable))}
-        with _about(_SERVICE, self.service, ref):
+        with about(_SERVICE, self.service, ref):
             return ref, router, carriers(router, self.routes, nodes, ref.namespace)
 
     def _label(self, role: Role, found: Mapping[Ref, Manifest]) -> str:
@@ -174,7 +174,7 @@ class AppMeshRouter:
         manifest = found.get(ref)
         if manifest is None:
             raise SpecError(field=field, found=ref.name, wanted=f"must name an existing VirtualNode ({ref})")
-        with _about(field, ref.name, ref):
+        with about(field, ref.name, ref):
             return text(_labels(manifest).get(HASH_LABEL), f"{_LABELS}[{HASH_LABEL}]")
 
     def _node(self, role: Role) -> Ref:
@@ -230,15 +230,6 @@ def _selecting(node: Manifest, label: str) -> Manifest:
         return node
     selector = {**(node["spec"].get("podSelector") or {}), "matchLabels": {**labels, HASH_LABEL: label}}
     return {**node, "spec": {**node["spec"], "podSelector": selector}}
-
-
-@contextmanager
-def _about(field: str, name: str, ref: Ref) -> Iterator[None]:
-    """Let errors with a path in the object *ref* name the field of the Rollout that leads to it."""
-    try:
-        yield
-    except SpecError as error:
-        raise SpecError(field=field, found=name, wanted=f"{ref}: {error}") from error
 
 
 _LABELS: Final = "spec.podSelector.matchLabels"

@@ -1,7 +1,6 @@
 """How does Istio say this traffic wish? (Traffic-routing reference 4.1.)"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -11,6 +10,7 @@ from tiphys.api.rollout import CanaryStrategy, IstioDestinationRule, IstioRoutin
 from tiphys.core.intent import Feature, Role, Routed, TrafficIntent
 from tiphys.core.pairs import alternates, backends
 from tiphys.traffic import istio_rules
+from tiphys.traffic.about import about
 from tiphys.traffic.istio_hosts import Sides, recorded_experiments
 from tiphys.traffic.istio_services import VirtualService, said, take_apart, warnings, written
 from tiphys.traffic.manifests import annotations
@@ -130,7 +130,7 @@ class IstioRouter:
         for target in self.targets:
             try:
                 service = self._taken_apart(target, found, sides, wish.managed)
-                with _about(target):
+                with about(target.field, target.spec.name, target.ref):
                     apply[target.ref] = written(service, wish)
                     told += [f"{target.ref}: {warning}" for warning in warnings(service, wish)]
             except SpecError as error:
@@ -138,7 +138,7 @@ class IstioRouter:
         if self.rule is not None:
             try:
                 rule = self._found_rule(found, self.rule)
-                with _about_rule(self.rule, self._rule_ref):
+                with about(f"{_FIELD}.destinationRule.name", self.rule.name, self._rule_ref):
                     apply[self._rule_ref] = istio_rules.selecting(rule, _hashes(self.rule, wish), rollout=self.rollout)
             except SpecError as error:
                 errors.append(error)
@@ -170,7 +170,7 @@ class IstioRouter:
         manifest = found.get(target.ref)
         if manifest is None:
             raise SpecError(field=target.field, found=target.spec.name, wanted=f"must name an existing VirtualService ({target.ref})")
-        with _about(target):
+        with about(target.field, target.spec.name, target.ref):
             known = replace(sides, recorded=recorded_experiments(manifest), rule_host=self._rule_host(found))
             last = self._read.get(target.ref)
             if last is not None and last[0] is manifest and last[1:3] == (known, managed):
@@ -210,7 +210,7 @@ class IstioRouter:
         problems: list[SpecError] = []
         try:
             rule = self._found_rule(found, self.rule)
-            with _about_rule(self.rule, self._rule_ref):
+            with about(f"{_FIELD}.destinationRule.name", self.rule.name, self._rule_ref):
                 istio_rules.host(rule)
                 annotations(rule)
         except SpecError as error:
@@ -302,23 +302,6 @@ def _hashes(rule: IstioDestinationRule, wish: TrafficIntent) -> dict[str, str]:
     canary, stable = wish.backend(Role.CANARY), wish.backend(Role.STABLE)
     hashes = {rule.canary_subset_name: "" if canary is None else canary.pod_hash}
     return hashes if stable is None else hashes | {rule.stable_subset_name: stable.pod_hash}
-
-
-@contextmanager
-def _about(target: Target) -> Iterator[None]:
-    """Say of an error that it is about the VirtualService *target*."""
-    try:
-        yield
-    except SpecError as error:
-        raise _wrong(target, str(error)) from None
-
-
-@contextmanager
-def _about_rule(rule: IstioDestinationRule, ref: Ref) -> Iterator[None]:
-    try:
-        yield
-    except SpecError as error:
-        raise SpecError(field=f"{_FIELD}.destinationRule.name", found=rule.name, wanted=f"{ref}: {error}") from None
 
 
 def _wrong(target: Target, what: str) -> SpecError:

@@ -1,7 +1,6 @@
 """How does ingress-nginx say this traffic wish? (Traffic-routing reference 4.3.)"""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES, WRITTEN_ANNOTATIONS
 from tiphys.api.rollout import CanaryStrategy, NginxRouting, Rollout
 from tiphys.core.intent import Backend, Feature, HeaderRoute, MirrorRoute, Role, Routed, TrafficIntent
 from tiphys.traffic import nginx_says
+from tiphys.traffic.about import about
 from tiphys.traffic.manifests import annotations, entries, mapping, text, with_annotation
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.route_steps import read_back, standing_routes, written_down
@@ -90,7 +90,7 @@ class NginxRouter:
             try:
                 self._written(target, found, self._wish(0))
                 if self.mirror_field:
-                    with _about(self.mirror_field, target.stable.name, target.stable):
+                    with about(self.mirror_field, target.stable.name, target.stable):
                         self._check_mirrored(found[target.stable])
             except SpecError as error:
                 problems.append(error)
@@ -187,15 +187,15 @@ class NginxRouter:
         name = target.stable.name
         if stable is None:
             raise SpecError(field=target.field, found=name, wanted=f"must name an existing Ingress ({target.stable})")
-        with _about(target.field, name, target.canary):
+        with about(target.field, name, target.canary):
             self.owner.claim(canary, target.canary, field="metadata.ownerReferences", found="somebody else's")
-        with _about(target.field, name, target.stable):
+        with about(target.field, name, target.stable):
             mirrored = self._mirrored(stable, wish)
             annotated = self._annotations(annotations(stable), wish)
             spec = self._canary_spec(stable, wish)
         if wish.backend(Role.CANARY) is None:
             return {target.stable: mirrored}
-        with _about(target.field, name, target.canary):
+        with about(target.field, name, target.canary):
             return {target.stable: mirrored, target.canary: self._canary_ingress(target.canary, canary, annotated, spec)}
 
     def _canary_ingress(self, ref: Ref, present: Manifest | None, wanted: Mapping[str, str], spec: Manifest) -> Manifest:
@@ -363,15 +363,6 @@ def _redirected(rule: Mapping[str, Any], at: str, stable: str, canary: str) -> M
         else:
             changed.append(dict(path))
     return {**rule, "http": {**rule["http"], "paths": changed}} if meant else None
-
-
-@contextmanager
-def _about(field: str, name: str, ref: Ref) -> Iterator[None]:
-    """Let errors with a path in the object *ref* name the field of the Rollout that leads to it."""
-    try:
-        yield
-    except SpecError as error:
-        raise SpecError(field=field, found=name, wanted=f"{ref}: {error}") from error
 
 
 def _number(value: object, *, default: int) -> int:

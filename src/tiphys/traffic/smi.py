@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,6 +11,7 @@ from tiphys.api.names import HEADER_ROUTES
 from tiphys.api.rollout import CanaryStrategy, Rollout, SmiRouting
 from tiphys.core.intent import Backend, Feature, HeaderRoute, MatchKind, Role, Routed, TextMatch, TrafficIntent
 from tiphys.core.pairs import alternates, backends
+from tiphys.traffic.about import about
 from tiphys.traffic.manifests import annotations, mapping, with_annotation
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.route_steps import read_back, written_down
@@ -195,7 +195,7 @@ class SmiRouter:
             "backends": [{"service": name, "weight": str(weight) if quantities else weight} for name, weight in weights.items()],
             **({"matches": list(matches)} if matches else {}),
         }
-        with _about(self.split, ref):
+        with about(f"{_FIELD}.trafficSplitName", self.split, ref):
             others = {
                 key: value for key, value in mapping(present.get("spec"), "spec").items() if key not in {"service", "backends", "matches"}
             }
@@ -209,7 +209,7 @@ class SmiRouter:
             for route in routes
             for index, match in enumerate(route.any_of)
         ]
-        with _about(self.split, self._group):
+        with about(f"{_FIELD}.trafficSplitName", self.split, self._group):
             spec = {**mapping(present.get("spec"), "spec"), "matches": matches}
             return with_annotation({**present, "spec": spec}, HEADER_ROUTES, written_down(routes))
 
@@ -218,7 +218,7 @@ class SmiRouter:
         present = found.get(ref)
         if present is None:
             return {"apiVersion": f"{ref.group}/{self.version}", "kind": ref.kind, "metadata": self.owner.metadata(ref)}
-        with _about(self.split, ref):
+        with about(f"{_FIELD}.trafficSplitName", self.split, ref):
             ours = self.owner.controls(present)
         if not ours:
             self.owner.claim(present, ref, field=f"{_FIELD}.trafficSplitName", found=self.split)
@@ -296,12 +296,3 @@ def _pattern(value: TextMatch) -> str:
 
 def _escaped(value: str) -> str:
     return _META.sub(r"\\\g<0>", value)
-
-
-@contextmanager
-def _about(split: str, ref: Ref) -> Iterator[None]:
-    """Let errors with a path in the object *ref* name the field of the Rollout that leads to it."""
-    try:
-        yield
-    except SpecError as error:
-        raise SpecError(field=f"{_FIELD}.trafficSplitName", found=split, wanted=f"{ref}: {error}") from error

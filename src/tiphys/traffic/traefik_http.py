@@ -1,7 +1,6 @@
 """How do requests get their shares and routes through a weighted TraefikService? (Traffic-routing reference 4.5 and 7.2.)"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -10,6 +9,7 @@ from tiphys.api.meta import Manifest
 from tiphys.api.names import HEADER_ROUTES, MIRROR_ROUTES, ROUTED_EXPERIMENTS
 from tiphys.core.intent import HeaderRoute, MirrorRoute, Routed, TrafficIntent
 from tiphys.traffic import traefik_routes as routes
+from tiphys.traffic.about import about
 from tiphys.traffic.manifests import annotations, mapping, with_annotation
 from tiphys.traffic.named_members import (
     Names,
@@ -96,7 +96,7 @@ class TraefikHttp:
         try:
             parted = self._parted(found, None)
             if self.experiments:
-                with self._about():
+                with about(_FIELD, self.service, self._ref):
                     self._experiment(parted, "", 0)
         except SpecError as error:
             return [*problems, error]
@@ -158,7 +158,7 @@ class TraefikHttp:
         return Ref(group=self.group, kind=routes.TRAEFIK_SERVICE, namespace=self.namespace, name=self.service)
 
     def _service(self, manifest: Manifest, parted: Parted, wish: TrafficIntent) -> Manifest:
-        with self._about():
+        with about(_FIELD, self.service, self._ref):
             members = weighted(parted, wish, lambda service, weight: self._experiment(parted, service, weight))
             if members is not parted.route:
                 spec = mapping(manifest["spec"], "spec")
@@ -171,7 +171,7 @@ class TraefikHttp:
         manifest = found.get(self._ref)
         if manifest is None:
             raise SpecError(field=_FIELD, found=self.service, wanted=f"must name an existing TraefikService ({self._ref})")
-        with self._about():
+        with about(_FIELD, self.service, self._ref):
             spec = mapping(manifest.get("spec"), "spec")
             if spec.get("weighted") is None:
                 wanted = "must be of the weighted kind"
@@ -296,14 +296,6 @@ class TraefikHttp:
 
     def _at(self, kind: str, name: str) -> Ref:
         return Ref(group=self.group, kind=kind, namespace=self.namespace, name=name)
-
-    @contextmanager
-    def _about(self) -> Iterator[None]:
-        """Say of an error that it is about the TraefikService."""
-        try:
-            yield
-        except SpecError as error:
-            raise SpecError(field=_FIELD, found=self.service, wanted=f"{self._ref}: {error}") from None
 
 
 def _member(parted: Parted) -> Mapping[str, Any]:

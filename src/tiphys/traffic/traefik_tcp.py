@@ -1,7 +1,6 @@
 """How do connections get their shares through IngressRouteTCPs? (Traffic-routing reference 7.2.)"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,6 +8,7 @@ from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest
 from tiphys.api.names import ROUTED_EXPERIMENTS
 from tiphys.core.intent import Routed, TrafficIntent
+from tiphys.traffic.about import about
 from tiphys.traffic.manifests import entries, mapping, with_annotation
 from tiphys.traffic.named_members import Names, experiment_port, experiments_of, part_named, services_by_role
 from tiphys.traffic.router import Ref, Rendered
@@ -53,7 +53,7 @@ class TraefikTcp:
         for ref in self.reads():
             try:
                 parts = self._parts(ref, found, None)
-                with _about(ref):
+                with about(_FIELD, ref.name, ref):
                     for parted in parts.values() if self.experiments else ():
                         self._experiment(parted, "", 0)
             except SpecError as error:
@@ -71,7 +71,7 @@ class TraefikTcp:
         for ref in self.reads():
             try:
                 parts = self._parts(ref, found, wish)
-                with _about(ref):
+                with about(_FIELD, ref.name, ref):
                     apply[ref] = self._written(found[ref], parts, wish)
             except SpecError as error:
                 errors.append(error)
@@ -91,7 +91,7 @@ class TraefikTcp:
         manifest = found.get(ref)
         if manifest is None:
             raise SpecError(field=_FIELD, found=ref.name, wanted=f"must name an existing {KIND} ({ref})")
-        with _about(ref):
+        with about(_FIELD, ref.name, ref):
             canary, stable = services_by_role(wish, canary=self.canary, stable=self.stable)
             names = Names(
                 key="name",
@@ -134,12 +134,3 @@ class TraefikTcp:
 
     def _ref(self, name: str) -> Ref:
         return Ref(group=self.group, kind=KIND, namespace=self.namespace, name=name)
-
-
-@contextmanager
-def _about(ref: Ref) -> Iterator[None]:
-    """Say of an error that it is about the IngressRouteTCP at *ref*."""
-    try:
-        yield
-    except SpecError as error:
-        raise SpecError(field=_FIELD, found=ref.name, wanted=f"{ref}: {error}") from None
