@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from tiphys.devcluster import deleting, paging, selectors
 from tiphys.devcluster.errors import already_exists, not_found
-from tiphys.devcluster.history import ADDED, DELETED, KEPT_EVENTS, MODIFIED, Change, Channel, Event, Stored, Subscription, ordered
+from tiphys.devcluster.history import ADDED, KEPT_EVENTS, Change, Event, Stored, Subscription, ordered
 from tiphys.devcluster.kinds import NAMESPACES, install
+from tiphys.devcluster.objects import Found, Objects
 from tiphys.devcluster.patching import patched
 from tiphys.devcluster.resources import Registry, ResourceType
 from tiphys.devcluster.rules import Admission, Manifest
@@ -29,10 +30,7 @@ if TYPE_CHECKING:
     from tiphys.devcluster.sources import Clock
     from tiphys.devcluster.wire import Json
 
-Key = tuple[str, str]  # (group, plural)
-Found = list[Stored]
 Warnings = list[str]
-FIRST_VERSION = 1000  # like a cluster that has lived a little: small numbers are too old to watch from
 IN_PROCESS = "binding"  # how the scheduler places a pod; not served over HTTP
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -82,30 +80,25 @@ class Store:
         self.names = names or Names()
         self.service_network = service_network
         self.registry = Registry()
-        self.version = FIRST_VERSION
-        self._kept_events = kept_events
-        self._objects: dict[Key, dict[str, dict[str, Stored]]] = {}
-        self._channels: dict[Key, Channel] = {}
-        self._reactions: dict[Key, Callable[[Change], None]] = {}
+        self._objects = Objects(kept_events=kept_events)
         install(self)
         for name in FIRST_NAMESPACES:
             self.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="tiphys-devcluster")
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
+    @property
+    def version(self) -> int:
+        """The resourceVersion of the last write."""
+        return self._objects.version
+
     def read(self, resource: ResourceType, name: str, namespace: str = "") -> Stored | None:
         """Give the shared state of one object, or None."""
-        found = self._objects.get(resource.key, {}).get(namespace if resource.namespaced else "", {}).get(name)
-        return found.speaking(resource.api_version) if found is not None else None
+        return self._objects.read(resource, name, namespace)
 
     def scan(self, resource: ResourceType, *, namespace: str | None = None, labels: Mapping[str, str] | None = None) -> Found:
         """Give the shared states of all objects of a kind that have all *labels*, by namespace and name."""
-        spaces = self._objects.get(resource.key, {})
-        wanted = sorted(spaces) if namespace is None else [namespace]
-        found = [stored for space in wanted for _, stored in sorted(spaces.get(space, {}).items())]
-        if labels:
-            found = [stored for stored in found if labels.items() <= (stored.manifest["metadata"].get("labels") or {}).items()]
-        return [stored.speaking(resource.api_version) for stored in found]
+        return self._objects.scan(resource, namespace, labels)
 
     def get(self, resource: ResourceType, name: str, *, namespace: str = "", subresource: str = "") -> Manifest:
         """
@@ -146,7 +139,7 @@ class Store:
         """
         start, version = paging.read_token(continue_, at if at is not None else self.version)
         matches = selectors.matcher(resource, namespace="", labels=labels, fields=fields)
-        found = self.scan(resource, namespace=namespace) if version == self.version else self._as_of(resource, version, namespace)
+        found = self.scan(resource, namespace=namespace) if version == self.version else self._objects.as_of(resource, version, namespace)
         if start is not None:
             found = [stored for stored in found if (stored.namespace, stored.name) > start]
         if matches is not None:
@@ -156,21 +149,6 @@ class Store:
         token = paging.token(version, found[limit - 1])
         remaining = None if labels or fields else len(found) - limit
         return Page(items=found[:limit], version=version, continue_=token, remaining=remaining)
-
-    def _as_of(self, resource: ResourceType, version: int, namespace: str | None) -> Found:
-        """Give the objects as they were at *version*, by undoing what happened since."""
-        then = {(stored.namespace, stored.name): stored for stored in self.scan(resource, namespace=namespace)}
-        channel = self._channel(resource)
-        since = channel.position_after(version) - channel.dropped
-        for change in reversed(list(channel.changes)[since:]):
-            key = (change.stored.namespace, change.stored.name)
-            if namespace is not None and key[0] != namespace:
-                continue
-            if change.before is None:
-                then.pop(key, None)
-            else:
-                then[key] = change.before
-        return [stored.speaking(resource.api_version) for _, stored in sorted(then.items())]
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -208,7 +186,7 @@ class Store:
             raise already_exists(resource, name, being_deleted="deletionTimestamp" in there.manifest["metadata"])
         if write.dry_run:
             return Stored(ordered(manifest), self.version)
-        return self._commit(resource, ADDED, manifest, None)
+        return self._objects.put(resource, manifest, None)
 
     def update(  # noqa: PLR0913 - the options of the API, all but two by keyword
         self,
@@ -303,13 +281,13 @@ class Store:
             return self._finish(resource, manifest, there, write)
         if write.dry_run:
             return Stored(manifest, there.version)
-        return self._commit(resource, MODIFIED, manifest, there)
+        return self._objects.put(resource, manifest, there)
 
     def _finish(self, resource: ResourceType, manifest: Manifest, there: Stored, write: Admission) -> Stored:
         """Remove an object whose last finalizer went; the answer shows it as it would have been stored."""
         manifest["metadata"]["resourceVersion"] = str(there.version)
         if not write.dry_run:
-            self._remove(resource, there, there)
+            self._objects.remove(resource, there)
         return Stored(manifest, there.version)
 
     # -- deleting ---------------------------------------------------------------------------------------------------
@@ -344,10 +322,10 @@ class Store:
         if dry_run:
             return Deleted(stored=Stored(marked, there.version) if marked else there, gone=marked is None or deleting.is_finished(marked))
         if marked is not None and marked != there.manifest:
-            there = self._commit(resource, MODIFIED, marked, there)
+            there = self._objects.put(resource, marked, there)
         if marked is not None and not deleting.is_finished(marked):
             return Deleted(stored=there, gone=False)
-        self._remove(resource, there, there)
+        self._objects.remove(resource, there)
         return Deleted(stored=there, gone=True)
 
     def delete_collection(
@@ -387,7 +365,7 @@ class Store:
             StatusError: 410, what happened since then is no longer kept.
 
         """
-        channel = self._channel(resource)
+        channel = self._objects.channel(resource)
         matches = selectors.matcher(resource, namespace=namespace or "", labels=labels, fields=fields)
         initial: list[Event] = []
         position = channel.end
@@ -402,20 +380,18 @@ class Store:
 
     def compact(self) -> None:
         """Forget all history: watches and pages that need it get 410 from now on."""
-        for channel in self._channels.values():
-            channel.compact(len(channel.changes))
-            channel.oldest = self.version
+        self._objects.compact()
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def react(self, resource: ResourceType, reaction: Callable[[Change], None]) -> None:
         """Call *reaction* right after every write of a kind, before the writer has its answer."""
-        self._reactions[resource.key] = reaction
+        self._objects.react(resource, reaction)
 
     def purge(self, resource: ResourceType) -> None:
         """Remove all objects of a kind at once, whatever holds them."""
         for stored in self.scan(resource):
-            self._remove(resource, stored, stored)
+            self._objects.remove(resource, stored)
 
     def admission(self, resource: ResourceType, *, manager: str = "unknown") -> Admission:
         """Begin a write, for callers of `insert`, `replace` and `amend`."""
@@ -447,35 +423,6 @@ class Store:
         if subresource and subresource not in (*resource.subresources, IN_PROCESS):
             raise not_found(resource, name)
         return subresource
-
-    def _channel(self, resource: ResourceType) -> Channel:
-        channel = self._channels.get(resource.key)
-        if channel is None:
-            channel = self._channels[resource.key] = Channel(FIRST_VERSION, kept=self._kept_events)
-        return channel
-
-    def _commit(self, resource: ResourceType, change: str, manifest: Manifest, before: Stored | None) -> Stored:
-        self.version += 1
-        manifest["metadata"]["resourceVersion"] = str(self.version)
-        stored = Stored(ordered(manifest), self.version)
-        self._objects.setdefault(resource.key, {}).setdefault(stored.namespace, {})[stored.name] = stored
-        self._tell(resource, Change(change, stored, before))
-        return stored
-
-    def _remove(self, resource: ResourceType, last: Stored, before: Stored) -> None:
-        self.version += 1
-        manifest = {**last.manifest, "metadata": {**last.manifest["metadata"], "resourceVersion": str(self.version)}}
-        space = self._objects[resource.key][last.namespace]
-        del space[last.name]
-        if not space:
-            del self._objects[resource.key][last.namespace]
-        self._tell(resource, Change(DELETED, Stored(manifest, self.version), before))
-
-    def _tell(self, resource: ResourceType, change: Change) -> None:
-        self._channel(resource).append(change)
-        reaction = self._reactions.get(resource.key)
-        if reaction is not None:
-            reaction(change)
 
 
 def _own(manifest: Manifest) -> Manifest:
