@@ -77,3 +77,21 @@ def destination_rule(host: str, **subsets: dict[str, str]) -> Manifest:
         "metadata": {"name": host.split(".", maxsplit=1)[0], "namespace": "default"},
         "spec": {"host": host, "subsets": [{"name": name, "labels": labels} for name, labels in subsets.items()]},
     }
+
+
+def deployment(name: str = "web", *, replicas: int = 1, version: str = "v1", app: str = "web", **spec: Any) -> Manifest:  # noqa: ANN401 (any JSON value)
+    """A Deployment of pods that carry the label `app`; *version* is their image's tag, further keywords are fields of its spec."""
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": app}}, "template": pod_template(version, app=app), **spec},
+    }
+
+
+def pod_template(version: str = "v1", *, app: str = "web", **spec: Any) -> Manifest:  # noqa: ANN401 (any JSON value)
+    """A template of pods that carry the label `app`; *version* is their image's tag."""
+    return {
+        "metadata": {"labels": {"app": app}},
+        "spec": {"containers": [{"name": "main", "image": f"registry.example/{app}:{version}"}], **spec},
+    }

@@ -28,7 +28,7 @@ def template_hash(template: bytes, collision_count: int | None = None) -> str:
         SpecError: *template* is no pod template.
 
     """
-    return _hash(canonical_template(template), collision_count)
+    return hash_of_text(canonical_template(template), collision_count)
 
 
 @lru_cache(maxsize=_CACHED)
@@ -40,7 +40,7 @@ def legacy_template_hash(template: bytes, collision_count: int | None = None) ->
         SpecError: *template* is no pod template.
 
     """
-    return _hash(_written(wireform.up_to_1_8(), template), collision_count)
+    return hash_of_text(_written(wireform.up_to_1_8(), template), collision_count)
 
 
 @lru_cache(maxsize=_TEXTS_CACHED)
@@ -57,7 +57,15 @@ def canonical_template(template: bytes) -> bytes:
 
 def steps_hash(steps: Sequence[Step]) -> str:
     """Give the hash of canary *steps*."""
-    return _steps_hash(msgspec.json.encode(steps)) if steps else _hash(b"null", None)
+    return _steps_hash(msgspec.json.encode(steps)) if steps else hash_of_text(b"null", None)
+
+
+def hash_of_text(text: bytes, collision_count: int | None) -> str:
+    """Give the 32-bit FNV-1a of *text* in digits that spell no words; a collision count goes in as eight bytes."""
+    value = _OFFSET_BASIS
+    for byte in text if collision_count is None else text + (collision_count & _MASK).to_bytes(8, "little"):
+        value = ((value ^ byte) * _PRIME) & _MASK
+    return str(value).translate(_SAFE_DIGITS)
 
 
 @lru_cache(maxsize=_CACHED)
@@ -66,17 +74,9 @@ def _steps_hash(steps: bytes) -> str:
     found = wireform.read(steps, field=field)
     form = wireform.since_1_9()
     written = ",".join(form.write(wireform.STEP, step, field=f"{field}[{at}]") for at, step in enumerate(found))
-    return _hash(f"[{written}]".encode(), None)
+    return hash_of_text(f"[{written}]".encode(), None)
 
 
 def _written(form: wireform.Form, template: bytes) -> bytes:
     field = "spec.template"
     return form.write(wireform.POD_TEMPLATE, wireform.read(template, field=field), field=field).encode()
-
-
-def _hash(text: bytes, collision_count: int | None) -> str:
-    """Give the 32-bit FNV-1a of *text* in digits that spell no words; a collision count goes in as eight bytes."""
-    value = _OFFSET_BASIS
-    for byte in text if collision_count is None else text + (collision_count & _MASK).to_bytes(8, "little"):
-        value = ((value ^ byte) * _PRIME) & _MASK
-    return str(value).translate(_SAFE_DIGITS)

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from tiphys.devcluster.deployments import Deployments
 from tiphys.devcluster.disruption import DisruptionBudgets
 from tiphys.devcluster.endpoints import EndpointSlices
 from tiphys.devcluster.engine import Engine
 from tiphys.devcluster.garbage import GarbageCollector
 from tiphys.devcluster.history import Event
-from tiphys.devcluster.kinds import CRDS, ENDPOINT_SLICES, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, SERVICES
+from tiphys.devcluster.kinds import CRDS, DEPLOYMENTS, ENDPOINT_SLICES, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, SERVICES
 from tiphys.devcluster.namespaces import Namespaces
 from tiphys.devcluster.podindex import PodIndex
 from tiphys.devcluster.pods import Addresses, Kubelet
@@ -57,6 +58,7 @@ def assemble(store: Store, *, addresses: Addresses | None, serve: bool) -> Assem
         kubelet.announce_node()
         engine.listen(kubelet, PODS)
     engine.listen(ReplicaSets(store, index), REPLICA_SETS, PODS)
+    engine.listen(Deployments(store, index), DEPLOYMENTS, REPLICA_SETS, PODS)
     engine.listen(EndpointSlices(store, index), SERVICES, PODS, ENDPOINT_SLICES)
     engine.listen(DisruptionBudgets(store), POD_DISRUPTION_BUDGETS, PODS)
     served = ServedKinds(engine)

@@ -9,6 +9,7 @@ from tiphys.devcluster.history import Event, Stored
 from tiphys.devcluster.kinds import POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS
 from tiphys.devcluster.patching import PatchKind
 from tiphys.devcluster.podindex import Key, controller_of, has_ended, is_leaving, is_ready, labels_of
+from tiphys.devcluster.portions import portion
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.selectors import from_label_selector
 from tiphys.devcluster.storage import Deleted, Store
@@ -59,8 +60,8 @@ class DisruptionBudgets:
             return len(pods), least
         expected = self._sizes(pods)
         if least is not None:
-            return expected, _part(least, expected)
-        return expected, max(0, expected - _part(most if most is not None else 1, expected))
+            return expected, portion(least, expected)
+        return expected, max(0, expected - portion(most if most is not None else 1, expected))
 
     def _sizes(self, pods: list[Stored]) -> int:
         """Add up the sizes of the ReplicaSets that the pods belong to."""
@@ -112,11 +113,3 @@ def _refused(budget: Stored, status: Mapping[str, Any]) -> StatusError:
     message = f"The disruption budget {budget.name} needs {wanted} healthy pods and has {healthy} currently"
     details = {"causes": [{"reason": "DisruptionBudget", "message": message}]}
     return StatusError(429, "Cannot evict pod as it would violate the pod's disruption budget.", details=details)
-
-
-def _part(amount: int | str, of: int) -> int:
-    """Read a count or a percentage, which rounds up."""
-    if isinstance(amount, int):
-        return amount
-    percent = int(amount.removesuffix("%") or 0)
-    return -(-percent * of // 100)

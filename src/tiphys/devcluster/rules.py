@@ -70,6 +70,8 @@ class Rules:
 
     #: status exists and is written only through its subresource
     status_apart = False
+    #: a write of the status may change annotations too
+    status_annotates = False
     #: the kind counts changes of its spec in metadata.generation
     counts_generations = True
     #: names allowed: a DNS label instead of a subdomain, and so on; see `metadata.py`

@@ -48,13 +48,10 @@ def go_selector(selector: Mapping[str, Any] | None) -> str:
     return f"v1.LabelSelector{{MatchLabels:{go_map(selector.get('matchLabels'))}, MatchExpressions:{expressions}}}"
 
 
-def _replicas_causes(spec: Mapping[str, Any]) -> list[Cause]:
-    causes = []
-    for name in ("replicas", "minReadySeconds"):
-        value = spec.get(name)
-        if value is not None and value < 0:
-            causes.append(Cause(f"spec.{name}", f"Invalid value: {value}: must be greater than or equal to 0"))
-    return causes
+def _negative_causes(spec: Mapping[str, Any], *names: str) -> list[Cause]:
+    found = ((name, spec.get(name)) for name in names)
+    words = "must be greater than or equal to 0"
+    return [Cause(f"spec.{name}", f"Invalid value: {value}: {words}") for name, value in found if value is not None and value < 0]
 
 
 def _selection_causes(spec: Mapping[str, Any]) -> list[Cause]:
@@ -128,7 +125,7 @@ class ReplicaSetRules(Rules):
             return ()
         spec = manifest["spec"]
         causes = [
-            *_replicas_causes(spec),
+            *_negative_causes(spec, "replicas", "minReadySeconds"),
             *_selection_causes(spec),
         ]
         if write.old is None:
@@ -144,9 +141,10 @@ _STRATEGY = always(struct("DeploymentStrategy", "type:s", rollingUpdate=struct("
 
 
 class DeploymentRules(Rules):
-    """The admission of Deployments."""
+    """The admission of Deployments; their revision is an annotation that is written with the status."""
 
     status_apart = True
+    status_annotates = True
     shape = struct(
         "Deployment",
         "",
@@ -200,11 +198,21 @@ class DeploymentRules(Rules):
             return ()
         spec = manifest["spec"]
         return [
-            *_replicas_causes(spec),
+            *_negative_causes(spec, "replicas"),
             *_selection_causes(spec),
             *_strategy_causes(spec["strategy"]),
+            *_negative_causes(spec, "minReadySeconds", "revisionHistoryLimit"),
+            *_deadline_causes(spec),
             *_immutable_selector(manifest, write),
         ]
+
+
+def _deadline_causes(spec: Mapping[str, Any]) -> list[Cause]:
+    causes = _negative_causes(spec, "progressDeadlineSeconds")
+    seconds = spec["progressDeadlineSeconds"]
+    if seconds <= spec.get("minReadySeconds", 0):
+        causes.append(Cause("spec.progressDeadlineSeconds", f"Invalid value: {seconds}: must be greater than minReadySeconds"))
+    return causes
 
 
 def _strategy_causes(strategy: Mapping[str, Any]) -> list[Cause]:
@@ -225,6 +233,9 @@ def _strategy_causes(strategy: Mapping[str, Any]) -> list[Cause]:
             causes.append(Cause(f"{where}.{name}", f"Invalid value: {_go_int_or_string(value)}: {_PERCENT_WORDS}"))
         elif isinstance(value, int) and value < 0:
             causes.append(Cause(f"{where}.{name}", f"Invalid value: {value}: must be greater than or equal to 0"))
+    missing = rolling["maxUnavailable"]
+    if not causes and isinstance(missing, str) and int(missing[:-1]) > 100:
+        causes.append(Cause(f"{where}.maxUnavailable", f"Invalid value: {_go_int_or_string(missing)}: must not be greater than 100%"))
     if not causes and all(rolling[name] in (0, "0%") for name in ("maxUnavailable", "maxSurge")):
         shown = _go_int_or_string(rolling["maxUnavailable"])
         causes.append(Cause(f"{where}.maxUnavailable", f"Invalid value: {shown}: may not be 0 when `maxSurge` is 0"))

@@ -228,6 +228,8 @@ def _keep_the_other_half(manifest: Manifest, old: Manifest, write: Admission) ->
                 manifest[key] = value
         given, kept = manifest["metadata"], old["metadata"]
         manifest["metadata"] = {**kept, "uid": given.get("uid", kept["uid"])}
+        if write.resource.rules.status_annotates:
+            manifest["metadata"]["annotations"] = given.get("annotations") or {}
         return
     manifest.pop("status", None)
     if "status" in old:
