@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup tools moto demo test conformance check fix bench lint lock crds
+.PHONY: help setup tools moto demo test conformance check fix bench lint lock crds protobuf
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -52,6 +52,10 @@ bench: setup ## print the figures of benchmarks/
 
 crds: setup ## write deploy/crds.yaml from the types
 	$(BIN)/python -m tiphys.cli.crds > deploy/crds.yaml
+
+protobuf: ## write the fields of protobuf bodies, and samples, from Kubernetes' own types (needs Go)
+	cd tools/protobuf && go run . fields > ../../src/tiphys/devcluster/protobuf/fields.txt
+	cd tools/protobuf && go run . samples | xz -9e > ../../tests/unit/devcluster/protobuf_samples.txt.xz
 
 lock: setup ## pin the dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.11 --all-extras --generate-hashes --no-header --quiet pyproject.toml --output-file requirements.lock

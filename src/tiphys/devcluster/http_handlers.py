@@ -293,8 +293,11 @@ async def _delete_body(request: web.BaseRequest, target: Target) -> Mapping[str,
         return {}
     media = _media(request)
     if media == http_media.PROTOBUF:
-        raise http_media.unsupported(media)
-    body = http_media.from_yaml(raw) if media == http_media.YAML else _read_json(raw, target)
+        body = http_media.from_protobuf(raw, target.resource, "DeleteOptions")
+        if body["kind"] != "DeleteOptions":
+            raise bad_request("decoded object cannot be converted to DeleteOptions")
+    else:
+        body = http_media.from_yaml(raw) if media == http_media.YAML else _read_json(raw, target)
     return body if isinstance(body, dict) else {}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import yaml
 
+from tiphys.devcluster import protobuf
 from tiphys.devcluster.errors import StatusError, bad_request
 
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 JSON, YAML, PROTOBUF = "application/json", "application/yaml", "application/vnd.kubernetes.protobuf"
 _KNOWN = f"{JSON}, {YAML}, {PROTOBUF}"
+_NO_PROTOBUF = (
+    "object *unstructured.Unstructured does not implement the protobuf marshalling interface and cannot be encoded to a protobuf message"
+)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -70,20 +74,14 @@ def accepted(header: str) -> Answer:
             return Answer(JSON, shown_as, asked.get("v", "v1"))
         if media == YAML and not shown_as:
             return Answer(YAML)
-    raise StatusError(406, f"only the following media types are accepted: {_KNOWN}")
+    known = f"{JSON}, {YAML}" if PROTOBUF in header else _KNOWN  # nobody is told to ask for what was asked for in vain
+    raise StatusError(406, f"only the following media types are accepted: {known}")
 
 
 def _quality(clause: str) -> float:
     """Order clauses by their q, the highest first; equal ones stay as they came."""
     found = re.search(r";\s*q=([0-9.]+)", clause)
     return -float(found[1]) if found else -1.0
-
-
-def unsupported(media: str) -> StatusError:
-    """Refuse a body for its media type (415)."""
-    if media == PROTOBUF:
-        return StatusError(415, f"protobuf bodies are not read by this development server - accepted media types include: {JSON}, {YAML}")
-    return StatusError(415, f"the body of the request was in an unknown format - accepted media types include: {_KNOWN}")
 
 
 def decoded(raw: bytes, media: str, resource: ResourceType) -> Json:
@@ -94,8 +92,10 @@ def decoded(raw: bytes, media: str, resource: ResourceType) -> Json:
         StatusError: 415 for its media type, 400 if it cannot be read or does not say what it is.
 
     """
+    if media == PROTOBUF:
+        return from_protobuf(raw, resource)
     if media not in ("", JSON, YAML, "application/x-www-form-urlencoded"):
-        raise unsupported(media)
+        raise StatusError(415, f"the body of the request was in an unknown format - accepted media types include: {_KNOWN}")
     if media == YAML:
         body = from_yaml(raw)
     else:
@@ -122,15 +122,42 @@ def from_yaml(raw: bytes) -> Json:
         raise bad_request(f"error converting YAML to JSON: yaml: {error}") from error
 
 
+def from_protobuf(raw: bytes, resource: ResourceType, kind: str = "") -> Json:
+    """
+    Read a manifest in protobuf; what does not say what it is, is a *kind*, by default that of *resource*.
+
+    Raises:
+        StatusError: 400, it cannot be read, or its kind has no protobuf.
+
+    """
+    try:
+        found = protobuf.opened(raw)
+    except protobuf.WireError as error:
+        raise _unreadable(resource, f"{error} ({_glimpse(raw)})") from error
+    named = replace(found, api_version=found.api_version or resource.api_version, kind=found.kind or kind or resource.kind)
+    if not resource.rules.strategic and (named.api_version, named.kind) == (resource.api_version, resource.kind):
+        raise _mistaken(named, resource, _NO_PROTOBUF)
+    try:
+        return protobuf.manifest(named)
+    except protobuf.WireError as error:
+        raise _mistaken(named, resource, str(error)) from error
+
+
+def _mistaken(said: protobuf.Envelope, resource: ResourceType, why: str) -> StatusError:
+    version = said.api_version.rpartition("/")[2]
+    return bad_request(f'{said.kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
+
+
 def _unreadable(resource: ResourceType, why: str) -> StatusError:
     return bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): {why}")
 
 
 def _glimpse(raw: bytes) -> str:
-    text = raw.decode(errors="replace")
-    if not text:
+    """Show how a body begins: what may be JSON as text, all else as hexadecimal digits."""
+    if not raw:
         return "<empty>"
-    return text if len(text) <= 30 else f"{text[:30]} ..."
+    shown = raw[:30].decode(errors="replace") if raw.startswith(b"{") else raw[:30].hex()
+    return shown if len(raw) <= 30 else f"{shown} ..."
 
 
 def go_words(raw: bytes) -> str:

@@ -8,11 +8,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from protobuf_writer import config_map, enveloped, written
 from tiphys.devcluster.apiserver import ApiServer
-from tiphys.devcluster.kinds import CONFIG_MAPS
+from tiphys.devcluster.foreign import foreign_definitions
+from tiphys.devcluster.kinds import CONFIG_MAPS, CRDS
 from tiphys.devcluster.storage import Store
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+PROTOBUF = {"Content-Type": "application/vnd.kubernetes.protobuf"}
 CONFIG_MAP_PATH = "/api/v1/namespaces/default/configmaps"
 
 
@@ -151,12 +154,86 @@ async def test_other_paths_answer_as_a_cluster_does(client: aiohttp.ClientSessio
         ("application/yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: a\n", 201),
         ("application/json", "{nope", 400),
         ("text/plain", "{}", 415),
-        ("application/vnd.kubernetes.protobuf", "k8s", 415),
     ],
 )
 async def test_bodies_are_json_or_yaml(client: aiohttp.ClientSession, media: str, body: str, status: int) -> None:
     async with client.post(CONFIG_MAP_PATH, data=body.encode(), headers={"Content-Type": media}) as response:
         assert response.status == status
+
+
+async def test_bodies_may_be_protobuf_and_are_answered_in_json(client: aiohttp.ClientSession) -> None:
+    async with client.post(CONFIG_MAP_PATH, data=config_map("a", k="ä!"), headers=PROTOBUF) as response:
+        created = response.status, response.headers["Content-Type"], (await response.json())["data"]
+    async with client.put(f"{CONFIG_MAP_PATH}/a", data=config_map("a", k="new"), headers=PROTOBUF) as response:
+        updated = response.status, (await response.json())["data"]
+
+    assert created == (201, "application/json", {"k": "ä!"})
+    assert updated == (200, {"k": "new"})
+
+
+async def test_delete_options_may_be_protobuf(server: ApiServer, client: aiohttp.ClientSession) -> None:
+    create(server, "a")
+    stale = enveloped("v1", "DeleteOptions", written(2, written(1, b"another-uid")))
+
+    async with client.delete(f"{CONFIG_MAP_PATH}/a", data=stale, headers=PROTOBUF) as response:
+        refused = response.status, (await response.json())["message"].split(" in the")[0]
+    async with client.delete(f"{CONFIG_MAP_PATH}/a", data=config_map("a"), headers=PROTOBUF) as response:
+        confused = response.status, (await response.json())["message"]
+    async with client.delete(f"{CONFIG_MAP_PATH}/a", data=enveloped("v1", "DeleteOptions", b""), headers=PROTOBUF) as response:
+        done = response.status
+
+    assert refused == (409, 'Operation cannot be fulfilled on ConfigMap "a": the UID')
+    assert confused == (400, "decoded object cannot be converted to DeleteOptions")
+    assert done == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "sent", "words"),
+    [
+        (
+            CONFIG_MAP_PATH,
+            b"k8s",
+            "the object provided is unrecognized (must be of type ConfigMap): provided data does not appear to be a protobuf message, "
+            "expected prefix [107 56 115 0] (6b3873)",
+        ),
+        (
+            CONFIG_MAP_PATH,
+            enveloped("v1", "ConfigMap", b"\x0a\x7f"),
+            'ConfigMap in version "v1" cannot be handled as a ConfigMap: unexpected EOF',
+        ),
+        (
+            "/apis/apps/v1/namespaces/default/deployments",
+            config_map("a"),
+            "the API version in the data (v1) does not match the expected API version (apps/v1)",
+        ),
+        (
+            "/apis/traefik.io/v1alpha1/namespaces/default/middlewares",
+            enveloped("traefik.io/v1alpha1", "Middleware", b""),
+            'Middleware in version "v1alpha1" cannot be handled as a Middleware: object *unstructured.Unstructured does not implement '
+            "the protobuf marshalling interface and cannot be encoded to a protobuf message",
+        ),
+    ],
+)
+async def test_protobuf_that_is_no_object_of_the_kind_is_refused(
+    server: ApiServer, client: aiohttp.ClientSession, path: str, sent: bytes, words: str
+) -> None:
+    for definition in foreign_definitions("traefik.io"):
+        server.store.create(CRDS, definition)
+
+    async with client.post(path, data=sent, headers=PROTOBUF) as response:
+        refused = await response.json()
+
+    assert (response.status, refused["message"]) == (400, words)
+
+
+async def test_answers_in_protobuf_cannot_be_had(client: aiohttp.ClientSession) -> None:
+    async with client.get(CONFIG_MAP_PATH, headers={"Accept": PROTOBUF["Content-Type"]}) as response:
+        refused = await response.json()
+
+    assert (response.status, refused["message"]) == (
+        406,
+        "only the following media types are accepted: application/json, application/yaml",
+    )
 
 
 async def test_everybody_may_do_everything(client: aiohttp.ClientSession) -> None:
