@@ -1,7 +1,10 @@
 """Which custom resource definitions does a cluster need for our kinds? (Lifecycle reference 1.1.)"""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
+
+import msgspec
 
 from tiphys.api.analysis import AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate
 from tiphys.api.experiment import Experiment
@@ -62,7 +65,12 @@ _SCALE: Final[Manifest] = {
 
 def crd_manifests() -> list[Manifest]:
     """Give the definitions of all our kinds, each call new ones."""
-    return [_definition(resource) for resource in _RESOURCES]
+    return msgspec.json.decode(_encoded(), type=list[Manifest])
+
+
+@cache
+def _encoded() -> bytes:
+    return msgspec.json.encode([_definition(resource) for resource in _RESOURCES])
 
 
 def _definition(resource: _Resource) -> Manifest:

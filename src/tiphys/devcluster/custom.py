@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tiphys.devcluster import schema_checks
 from tiphys.devcluster.decoding import decode
@@ -159,6 +162,22 @@ _SPEC = struct(
 )
 
 
+def rules_of(version: Mapping[str, Any]) -> CustomRules:
+    """
+    Give the admission of one version of a definition; versions that say the same share it, in every cluster of this process.
+
+    Raises:
+        AttributeError, TypeError, KeyError, ValueError: the version cannot be read.
+
+    """
+    return _rules(msgspec.json.encode(version))
+
+
+@lru_cache(maxsize=256)
+def _rules(version: bytes) -> CustomRules:
+    return CustomRules(msgspec.json.decode(version))
+
+
 class DefinitionRules(Rules):
     """The admission of CustomResourceDefinitions themselves."""
 
@@ -216,7 +235,7 @@ class DefinitionRules(Rules):
                 causes.append(Cause(where, "Required value: schemas are required", "FieldValueRequired"))
                 continue
             try:
-                CustomRules(version)
+                rules_of(version)
             except (AttributeError, TypeError, KeyError, ValueError) as error:
                 where = f"spec.versions[{place}]"
                 causes.append(Cause(where, f"Invalid value: {quoted(version.get('name'))}: it cannot be read as a version: {error}"))
@@ -277,7 +296,7 @@ def _resources(spec: Mapping[str, Any]) -> list[ResourceType]:
     for version in spec["versions"]:
         if not version.get("served"):
             continue
-        rules = CustomRules(version)
+        rules = rules_of(version)
         out.append(
             ResourceType(
                 group=spec["group"],
