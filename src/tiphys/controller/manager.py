@@ -121,7 +121,7 @@ class Controller:
             kinds.learn(resource)
         self._watches = Watches(client, kinds, self._clock, namespace=settings.namespace, instance_id=settings.instance_id)
         self.caches = Mirror(Feeds(self._watches, self._outposts), naming, always=self._outposts.kinds)
-        self.queue = WorkQueue[Key](self._clock, watcher=QueueMetrics(self.telemetry.registry, "rollout", self._depth))
+        self.queue = WorkQueue[Key](self._clock, watcher=QueueMetrics(self.telemetry.registry, "Rollouts", self._depth, self._working))
         self._recorder = Recorder(
             client,
             component="rollouts-controller",
@@ -272,6 +272,9 @@ class Controller:
 
     def _depth(self) -> int:
         return len(self.queue)
+
+    def _working(self) -> list[float]:
+        return self.queue.working
 
     def _routers(self, rollout: Rollout) -> tuple[Router, ...]:
         return routers_of(rollout, settings=self._router_settings)

@@ -82,6 +82,12 @@ class WorkQueue(Generic[K]):
         return not self._wanted and not self._busy
 
     @property
+    def working(self) -> list[float]:
+        """Give the seconds for which each busy worker has had its key."""
+        now = self._clock.monotonic()
+        return [now - since for since in self._busy.values()]
+
+    @property
     def next_alarm(self) -> float | None:
         """Give the clock's monotonic time of the next alarm, if there is one."""
         self._drop_old_alarms()

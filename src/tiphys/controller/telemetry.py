@@ -1,16 +1,15 @@
 """What does the controller measure about itself and its Rollouts? (Lifecycle reference 10.2)"""
 
+import platform
 from collections.abc import Callable, Iterable
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 from tiphys.api.rollout import Rollout
 from tiphys.api.status import RolloutDuration
-from tiphys.api.words import ConditionType, Reason
+from tiphys.controller.scrape import RolloutStates, text
 from tiphys.core.actions import Event
 from tiphys.kube.resources import Resource
 from tiphys.kube.store import Key
@@ -22,22 +21,17 @@ _MANUAL_PAUSE: Final = (0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800)
 _QUESTION_SECONDS: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30)
 _QUEUE_SECONDS: Final = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10)
 _WHO: Final = ("namespace", "name")
-_PHASES: Final = ("Completed", "Progressing", "Paused", "Timeout", "Error", "Abort", "InvalidSpec")
-_PHASE_OF: Final = {
-    Reason.NEW_REPLICA_SET_AVAILABLE: "Completed",
-    Reason.ROLLOUT_PAUSED: "Paused",
-    Reason.REPLICA_SET_CREATE_ERROR: "Error",
-    Reason.PROGRESS_DEADLINE_EXCEEDED: "Timeout",
-    Reason.ROLLOUT_ABORTED: "Abort",
-}
 _UNNAMED: Final = frozenset({"events", "replicasets"})
+_VERBS: Final = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
+_ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 class Telemetry:
     """
     The metrics of one controller, in a registry of its own.
 
-    Series of a Rollout go with it (`forget`). The state of Rollouts is read from the caches when somebody scrapes: it costs a pass nothing.
+    Names and labels are those that dashboards and alerts of the reference ask for; what only we measure begins with `tiphys_`. Series
+    of a Rollout go with it (`forget`). The state of Rollouts is read from the caches when somebody scrapes: it costs a pass nothing.
     """
 
     def __init__(self) -> None:
@@ -46,17 +40,17 @@ class Telemetry:
         self._passes = Histogram("rollout_reconcile", "Rollout reconciliation in seconds", _WHO, buckets=_PASS_SECONDS, registry=registry)
         self._errors = Counter("rollout_reconcile_error", "Failed reconciliations of a Rollout", _WHO, registry=registry)
         self._events = Counter("rollout_events", "Events recorded on a Rollout", (*_WHO, "type", "reason"), registry=registry)
-        self._refused = Counter("rollout_unsafe_action_refused", "Actions that the last gate stopped", (*_WHO, "rule"), registry=registry)
-        self._bugs = Counter("rollout_decision_failed", "Decisions that ended in an error of our own", _WHO, registry=registry)
+        self._refused = Counter("tiphys_unsafe_action_refused", "Actions that the last gate stopped", (*_WHO, "rule"), registry=registry)
+        self._bugs = Counter("tiphys_decision_failed", "Decisions that ended in an error of our own", _WHO, registry=registry)
         self._questions = Histogram(
-            "rollout_verification_question_seconds",
+            "tiphys_verification_question_seconds",
             "Questions to products about what their traffic really does",
             ("via", "outcome"),
             buckets=_QUESTION_SECONDS,
             registry=registry,
         )
-        self._stale = Counter("rollout_stale_cache", "Passes put off because the caches were behind our own writes", registry=registry)
-        self._conflicts = Counter("rollout_write_conflict", "Writes refused because somebody wrote first", registry=registry)
+        self._stale = Counter("tiphys_stale_cache", "Passes put off because the caches were behind our own writes", registry=registry)
+        self._conflicts = Counter("tiphys_write_conflict", "Writes refused because somebody wrote first", registry=registry)
         self._requests = Counter(
             "controller_clientset_k8s_request",
             "Requests to the API server",
@@ -81,16 +75,19 @@ class Telemetry:
             registry=registry,
         )
         Gauge("argo_rollouts_controller_info", "Running controller", ("version",), registry=registry).labels(own_version()).set(1)
+        build = Gauge("build_info", "What runs here", ("version", "goversion", "goarch", "commit"), registry=registry)
+        build.labels(own_version(), "", architecture(), "").set(1)
+        ProcessCollector(registry=registry)
         self._event_series: dict[Key, set[tuple[str, str]]] = {}
         self._refused_series: dict[Key, set[str]] = {}
 
     def page(self) -> bytes:
         """Give all metrics in the text format of Prometheus."""
-        return generate_latest(self.registry)
+        return text(self.registry)
 
     def watch_rollouts(self, rollouts: Callable[[], Iterable[Rollout]]) -> None:
         """Report the state of *rollouts* whenever somebody scrapes."""
-        self.registry.register(_RolloutStates(rollouts))
+        self.registry.register(RolloutStates(rollouts))
 
     def passed(self, key: Key, seconds: float) -> None:
         """Note how long a pass took, well or not."""
@@ -131,10 +128,11 @@ class Telemetry:
     def requested(
         self, verb: str, resource: Resource | None, namespace: str | None, name: str | None, status: int, _seconds: float
     ) -> None:
-        """Count a request; of kinds with many names only the kind."""
-        kind = resource.plural if resource is not None else ""
+        """Count a request; of kinds with many names only the kind, and the verb as clients in Go call it."""
+        kind = resource.plural if resource is not None else "Unknown"
         shown = "N/A" if not name or kind in _UNNAMED else name
-        self._requests.labels(kind, namespace or "", shown, verb, str(status)).inc()
+        called = verb.capitalize() if verb in _VERBS else "Unknown"
+        self._requests.labels(kind, namespace or "", shown, called, str(status)).inc()
 
     def finished(self, duration: RolloutDuration) -> None:
         """Note how long an update took that ended now."""
@@ -157,9 +155,9 @@ class Telemetry:
 
 
 class QueueMetrics:
-    """What the queue does, under the names that dashboards know."""
+    """What the queue does, under the names that dashboards know; *working* gives the seconds each busy worker has been at its key."""
 
-    def __init__(self, registry: CollectorRegistry, name: str, depth: Callable[[], int]) -> None:
+    def __init__(self, registry: CollectorRegistry, name: str, depth: Callable[[], int], working: Callable[[], Iterable[float]]) -> None:
         self._added = Counter("workqueue_adds", "Keys that came in", ("name",), registry=registry).labels(name)
         self._retried = Counter("workqueue_retries", "Keys that failed and come back", ("name",), registry=registry).labels(name)
         self._waited = Histogram(
@@ -168,7 +166,12 @@ class QueueMetrics:
         self._worked = Histogram("workqueue_work_duration_seconds", "Work", ("name",), buckets=_QUEUE_SECONDS, registry=registry).labels(
             name
         )
-        Gauge("workqueue_depth", "Keys that wait for a worker", ("name",), registry=registry).labels(name).set_function(depth)
+        for what, help_text, found in (
+            ("depth", "Keys that wait for a worker", depth),
+            ("unfinished_work_seconds", "Work that has begun and not ended, of all workers", lambda: sum(working())),
+            ("longest_running_processor_seconds", "Work that has begun and not ended, of the slowest", lambda: max(working(), default=0)),
+        ):
+            Gauge(f"workqueue_{what}", help_text, ("name",), registry=registry).labels(name).set_function(found)
 
     def added(self) -> None:
         """Count a key that came in."""
@@ -187,38 +190,6 @@ class QueueMetrics:
         self._retried.inc()
 
 
-class _RolloutStates(Collector):
-    """The state of all Rollouts at the time of the scrape."""
-
-    def __init__(self, rollouts: Callable[[], Iterable[Rollout]]) -> None:
-        self._rollouts = rollouts
-
-    def describe(self) -> Iterable[Metric]:
-        """Name nothing beforehand."""
-        return ()
-
-    def collect(self) -> Iterable[Metric]:
-        """Give the gauges."""
-        info = GaugeMetricFamily("rollout_info", "State of a Rollout", labels=(*_WHO, "strategy", "traffic_router", "phase"))
-        phases = GaugeMetricFamily("rollout_phase", "Deprecated: use rollout_info", labels=(*_WHO, "strategy", "phase"))
-        counts = {
-            word: GaugeMetricFamily(f"rollout_info_replicas_{word}", f"Pods {word}", labels=_WHO)
-            for word in ("available", "unavailable", "desired", "updated")
-        }
-        for rollout in self._rollouts():
-            who = [rollout.metadata.namespace, rollout.metadata.name]
-            phase, strategy = phase_of(rollout), strategy_of(rollout)
-            info.add_metric([*who, strategy, router_of(rollout), phase], 1)
-            for each in _PHASES:
-                phases.add_metric([*who, strategy, each], float(each == phase))
-            status = rollout.status
-            counts["available"].add_metric(who, status.available_replicas)
-            counts["unavailable"].add_metric(who, status.replicas - status.available_replicas)
-            counts["desired"].add_metric(who, 1 if rollout.spec.replicas is None else rollout.spec.replicas)
-            counts["updated"].add_metric(who, status.updated_replicas)
-        return [info, phases, *counts.values()]
-
-
 def own_version() -> str:
     """Give the version of this installation."""
     try:
@@ -227,36 +198,10 @@ def own_version() -> str:
         return "unknown"
 
 
-def phase_of(rollout: Rollout) -> str:
-    """Give the `phase` label: from the Progressing condition's reason, unless the spec is invalid."""
-    conditions = {condition.type: condition for condition in rollout.status.conditions}
-    if ConditionType.INVALID_SPEC in conditions:
-        return "InvalidSpec"
-    progressing = conditions.get(ConditionType.PROGRESSING)
-    return _PHASE_OF.get(Reason(progressing.reason), "Progressing") if progressing and progressing.reason in set(Reason) else "Progressing"
-
-
-def strategy_of(rollout: Rollout) -> str:
-    """Give the `strategy` label."""
-    strategy = rollout.spec.strategy
-    return "blueGreen" if strategy.blue_green is not None else "canary" if strategy.canary is not None else "none"
-
-
-def router_of(rollout: Rollout) -> str:
-    """Give the `traffic_router` label; with several routers the last in the documented order."""
-    canary = rollout.spec.strategy.canary
-    routing = canary.traffic_routing if canary is not None else None
-    if routing is None:
-        return ""
-    named = {
-        "ALB": routing.alb,
-        "Ambassador": routing.ambassador,
-        "Istio": routing.istio,
-        "Nginx": routing.nginx,
-        "SMI": routing.smi,
-        "AppMesh": routing.app_mesh,
-    }
-    return next((name for name in reversed(named) if named[name] is not None), "")
+def architecture() -> str:
+    """Give the processor's architecture in the words of container images."""
+    machine = platform.machine()
+    return _ARCHITECTURES.get(machine, machine)
 
 
 def _drop(metric: Counter | Histogram, *labels: str) -> None:

@@ -12,6 +12,8 @@ import aiohttp
 import structlog
 
 from inprocess import pod_template, rollout_manifest, service_manifest, virtual_service_manifest
+from rows import METRICS
+from scrapes import read
 from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
 from tiphys.controller.cluster import Ledger, Request
@@ -114,9 +116,12 @@ async def test_a_release_through_http_makes_few_requests_and_then_none() -> None
     assert len(ledger) <= 40
     assert 'rollout_info_replicas_desired{name="web",namespace="default"} 5.0' in metrics
     assert (
-        'controller_clientset_k8s_request_total{kind="rollouts",name="web",namespace="default",status_code="200",verb="patch"}' in metrics
+        'controller_clientset_k8s_request_total{kind="rollouts",name="web",namespace="default",status_code="200",verb="Patch"}' in metrics
     )
-    assert 'workqueue_depth{name="rollout"}' in metrics
+    assert 'workqueue_depth{name="Rollouts"}' in metrics
+    found = read(metrics)
+    assert {name: series.type for name, series in found.items() if name in METRICS} == {name: kind for name, (kind, _) in METRICS.items()}
+    assert all(series.labels <= {frozenset(METRICS[name][1])} for name, series in found.items() if name in METRICS)
 
 
 async def test_events_reach_the_cluster_in_their_order() -> None:

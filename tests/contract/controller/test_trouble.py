@@ -77,7 +77,7 @@ def test_a_decision_that_raises_is_told_traced_once_and_backed_off_while_other_r
         == 1
     )
     assert controller.telemetry.registry.get_sample_value(
-        "rollout_decision_failed_total", {"namespace": "default", "name": "poisoned"}
+        "tiphys_decision_failed_total", {"namespace": "default", "name": "poisoned"}
     ) == pytest.approx(controller.queue.failures(controller.caches.rollouts.keys()[1]))
     assert controller.queue.failures(controller.caches.rollouts.keys()[1]) < 25
 
@@ -103,7 +103,7 @@ def test_what_the_gate_refuses_is_not_done_and_ends_the_pass() -> None:
         ("Warning", "UnsafeActionRefused", "route 20 of 100 to the canary (at step 0) was refused: S1: nobody there")
     ]
     refused = controller.telemetry.registry.get_sample_value(
-        "rollout_unsafe_action_refused_total", {"namespace": "default", "name": "web", "rule": "S1"}
+        "tiphys_unsafe_action_refused_total", {"namespace": "default", "name": "web", "rule": "S1"}
     )
     assert refused is not None
     assert refused > 1

@@ -53,7 +53,7 @@ async def test_an_answer_and_an_error_come_back_and_are_counted() -> None:
     assert str(outcomes[1]) == "HTTP 503"
     page = telemetry.page().decode()
     for outcome in ("answer", "error"):
-        assert f'rollout_verification_question_seconds_count{{outcome="{outcome}",via="product"}} 1.0' in page
+        assert f'tiphys_verification_question_seconds_count{{outcome="{outcome}",via="product"}} 1.0' in page
 
 
 async def test_a_product_that_does_not_answer_is_given_up_in_time() -> None:

@@ -5,10 +5,14 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, canary, rollout
+from rows import BUCKETS, METRICS
+from scrapes import read
 from tiphys.api.status import Condition, RolloutDuration, RolloutStatus
 from tiphys.api.words import EventType, Reason
-from tiphys.controller.telemetry import Telemetry, phase_of, router_of
+from tiphys.controller.scrape import phase_of, router_of
+from tiphys.controller.telemetry import QueueMetrics, Telemetry
 from tiphys.core.actions import Event
+from tiphys.kube.resources import PODS
 from tiphys.kube.store import Key
 
 WEB = Key("default", "web")
@@ -52,6 +56,77 @@ def test_the_page_shows_every_rollout_once() -> None:
 
     assert 'rollout_info_replicas_desired{name="web",namespace="default"} 3.0' in lines
     assert len([line for line in lines if line.startswith("rollout_info{")]) == 2
+
+
+def busy() -> Telemetry:
+    """Give telemetry to which everything has happened once."""
+    telemetry = Telemetry()
+    telemetry.watch_rollouts(lambda: [rollout(20)])
+    queue = QueueMetrics(telemetry.registry, "Rollouts", lambda: 3, lambda: [1.5, 2.0])
+    queue.added()
+    queue.started(0.1)
+    queue.finished(0.2)
+    queue.retried()
+    telemetry.passed(WEB, 0.01)
+    telemetry.failed(WEB)
+    telemetry.broke(WEB)
+    telemetry.refused(WEB, "S1: nobody there")
+    telemetry.stale()
+    telemetry.conflicted()
+    telemetry.asked("probe", answered=True, seconds=0.1)
+    telemetry.told(*WEB, Event(reason=Reason.ROLLOUT_ABORTED, message="", type=EventType.WARNING))
+    telemetry.requested("list", PODS, "default", None, 200, 0.1)
+    telemetry.finished(RolloutDuration(rollout_started_at=NOW, finished_at=NOW, completion_status="Aborted"))
+    return telemetry
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_a_metric_has_the_name_the_type_and_the_labels_that_dashboards_ask_for(name: str) -> None:
+    kind, labels = METRICS[name]
+
+    found = read(busy().page().decode())[name]
+
+    assert (found.type, found.labels) == (kind, {frozenset(labels)})
+    assert found.buckets >= set(BUCKETS.get(name, ()))
+    assert name not in BUCKETS or len(found.buckets) == len(BUCKETS[name])
+
+
+def test_what_only_we_measure_is_called_ours() -> None:
+    found = read(busy().page().decode())
+
+    others = set(found) - set(METRICS)
+    assert len(others) == 5
+    assert all(name.startswith("tiphys_") for name in others), others
+
+
+def test_a_request_is_counted_in_the_words_of_clients_in_go() -> None:
+    telemetry = Telemetry()
+    telemetry.requested("list", PODS, "default", None, 200, 0.1)
+    telemetry.requested("patch", None, None, None, 0, 0.1)
+
+    lines = [line for line in telemetry.page().decode().splitlines() if line.startswith("controller_clientset")]
+
+    assert lines == [
+        'controller_clientset_k8s_request_total{kind="pods",name="N/A",namespace="default",status_code="200",verb="List"} 1.0',
+        'controller_clientset_k8s_request_total{kind="Unknown",name="N/A",namespace="",status_code="0",verb="Patch"} 1.0',
+    ]
+
+
+def test_the_work_that_workers_have_in_hand_is_shown_while_they_have_it() -> None:
+    value = busy().registry.get_sample_value
+
+    assert value("workqueue_depth", {"name": "Rollouts"}) == 3
+    assert value("workqueue_unfinished_work_seconds", {"name": "Rollouts"}) == 3.5
+    assert value("workqueue_longest_running_processor_seconds", {"name": "Rollouts"}) == 2.0
+
+
+def test_of_all_phases_one_is_shown_as_the_present_one() -> None:
+    page = busy().page().decode().splitlines()
+
+    phases = {line.partition('phase="')[2].partition('"')[0]: line.endswith(" 1.0") for line in page if line.startswith("rollout_phase{")}
+    assert phases == {
+        "Completed": False, "Progressing": True, "Paused": False, "Timeout": False, "Error": False, "Abort": False, "InvalidSpec": False,
+    }  # fmt: skip
 
 
 def test_the_series_of_a_rollout_go_with_it() -> None:

@@ -1,0 +1,215 @@
+"""Which events, conditions, phases and metrics do other programs read of a Rollout? The tables of the reference, row by row."""
+
+from typing import Final, NamedTuple
+
+_ANALYSIS: Final = "comes with analysis, which is refused today"
+_EXPERIMENTS: Final = "comes with experiments, which are refused today"
+_PLUGINS: Final = "comes with step plugins, which are refused today"
+
+
+class Event(NamedTuple):
+    """An event, how often it is told in a life (`lives.py`), and in which."""
+
+    life: str
+    type: str
+    reason: str
+    message: str
+    times: int = 1
+
+
+EVENTS: Final = (
+    Event("plain", "Normal", "RolloutAddedToInformer", "Rollout resource added to informer: default/web"),
+    Event("plain", "Normal", "RolloutDeleted", "Rollout web/default is deleted."),
+    Event("plain", "Normal", "RolloutUpdated", "Rollout updated to revision 2"),
+    Event("plain", "Normal", "RolloutNotCompleted", "Rollout not completed, started update to revision 2 (<2>)"),
+    Event("plain", "Normal", "NewReplicaSetCreated", "Created ReplicaSet web-<2> (revision 2)"),
+    Event("plain", "Normal", "ScalingReplicaSet", "Scaled up ReplicaSet web-<2> (revision 2) from 0 to 1", 2),
+    Event("plain", "Normal", "ScalingReplicaSet", "Scaled down ReplicaSet web-<2> (revision 2) from 1 to 0"),
+    Event("plain", "Normal", "RolloutPaused", "Rollout is paused (CanaryPauseStep)", 2),
+    Event("plain", "Normal", "RolloutResumed", "Rollout is resumed"),
+    Event("plain", "Warning", "RolloutAborted", "Rollout aborted update to revision 2"),
+    Event("plain", "Normal", "RolloutCompleted", "Rollout completed update to revision 1 (<1>): Initial deploy"),
+    Event("plain", "Normal", "RolloutCompleted", "Rollout completed update to revision 2 (<2>): Completed all 2 canary steps"),
+    Event(
+        "late", "Warning", "RolloutAborted",
+        'Rollout aborted update to revision 2: ReplicaSet "web-<2-never-ready>" has timed out progressing.',
+    ),
+    Event("wrong", "Warning", "ReplicaSetCreateError", 'Failed to create new replica set "web-<2>": no quota'),
+    Event("routed", "Normal", "RolloutStepCompleted", "Rollout step 1/9 completed (setCanaryScale{replicas: 1})"),
+    Event("routed", "Normal", "RolloutStepCompleted", "Rollout step 2/9 completed (setHeaderRoute: beta)"),
+    Event("routed", "Normal", "RolloutStepCompleted", "Rollout step 3/9 completed (setMirrorRoute: shadow)"),
+    Event("routed", "Normal", "RolloutStepCompleted", "Rollout step 4/9 completed (setCanaryScale{weight: 50})"),
+    Event("routed", "Normal", "RolloutStepCompleted", "Rollout step 5/9 completed (setCanaryScale{matchTrafficWeight: true})"),
+    Event("routed", "Normal", "RolloutStepCompleted", "Rollout step 6/9 completed (setWeight: 25)"),
+    Event("routed", "Normal", "RolloutStepCompleted", "Rollout step 7/9 completed (pause)"),
+    Event("routed", "Normal", "RolloutStepCompleted", "Rollout step 9/9 completed (pause: 10s)"),
+    Event("routed", "Normal", "RolloutPaused", "Rollout is paused (CanaryPauseStep)", 2),
+    Event("routed", "Normal", "SwitchService", "Switched selector for service 'web-stable' from '<1>' to '<2-slow-5s>'"),
+    Event("routed", "Normal", "SwitchService", "Switched selector for service 'web-canary' from '' to '<1>'"),
+    Event("routed", "Normal", "TrafficWeightUpdated", "Traffic weight updated from 25 to 50"),
+    Event("superseded", "Normal", "SkipSteps", "Rollback to stable ReplicaSets"),
+    Event("superseded", "Normal", "SkipSteps", "Rollback to active ReplicaSets within RollbackWindow"),
+    Event("superseded", "Normal", "RolloutCompleted", "Rollout completed update to revision 9 (<7>): Full promotion requested"),
+    Event("superseded", "Normal", "RolloutCompleted", "Rollout completed update to revision 10 (<6>): Rollback within window"),
+    Event("blue-green", "Normal", "RolloutPaused", "Rollout is paused (BlueGreenPause)", 3),
+    Event("blue-green", "Normal", "RolloutResumed", "Rollout is resumed", 2),
+    Event("blue-green", "Normal", "RolloutCompleted", "Rollout completed update to revision 2 (<2-slow-5s>): Completed blue-green update"),
+    Event("blue-green", "Normal", "RolloutCompleted", "Rollout completed update to revision 3 (<1>): Fast rollback"),
+    Event("blue-green", "Normal", "RolloutCompleted", "Rollout completed update to revision 4 (<3>): Full promotion requested"),
+)  # fmt: skip
+
+EVENTS_ELSEWHERE: Final = {
+    "TrafficRoutingError": "scenario/test_several_routers.py::test_one_that_fails_holds_back_the_step_and_no_other_router",
+    "WeightVerifyError": "scenario/test_verified.py::test_an_error_holds_the_step_and_is_told_once",
+    "LoadBalancerNotFound": (
+        "unit/traffic/test_alb_verify.py::test_a_load_balancer_that_aws_does_not_know_and_one_that_is_not_there_yet_confirm_nothing"
+    ),
+    "TargetGroupVerified": "scenario/test_alb_verified.py::test_an_update_goes_through_once_the_load_balancer_follows_each_weight",
+    "TargetGroupUnverified": "scenario/test_alb_verified.py::test_a_load_balancer_that_stands_still_holds_the_step_and_is_told_once",
+    "TargetGroupVerifyError": "scenario/test_alb_verified.py::test_an_aws_that_does_not_answer_is_told_and_holds_no_way_back",
+    "ReconciliationError": (
+        "contract/controller/test_trouble.py::test_a_decision_that_raises_is_told_traced_once_and_backed_off_while_other_rollouts_go_on"
+    ),
+}
+"""Reasons that a test of their own asserts."""
+
+EVENTS_COMING: Final = {
+    "ExperimentCreated": _EXPERIMENTS,
+    "AnalysisRun": _ANALYSIS,
+    "StepPluginTransition": _PLUGINS,
+}
+
+
+class Said(NamedTuple):
+    """A condition as it is read in a life."""
+
+    life: str
+    type: str
+    status: str
+    reason: str
+    message: str
+
+
+CONDITIONS: Final = (
+    Said("plain", "Progressing", "True", "NewReplicaSetCreated", 'Created new replica set "web-<2>"'),
+    Said("found", "Progressing", "True", "FoundNewReplicaSet", 'Found new replica set "web-<1>"'),
+    Said("plain", "Progressing", "True", "ReplicaSetUpdated", 'ReplicaSet "web-<2>" is progressing.'),
+    Said("plain", "Progressing", "True", "ReplicaSetNotAvailable", "Rollout does not have minimum availability"),
+    Said("plain", "Progressing", "True", "NewReplicaSetAvailable", 'ReplicaSet "web-<2>" has successfully progressed.'),
+    Said("plain", "Progressing", "Unknown", "RolloutPaused", "Rollout is paused"),
+    Said("routed", "Progressing", "Unknown", "RolloutResumed", "Rollout is resumed"),
+    Said("plain", "Progressing", "Unknown", "RolloutRetry", "Retrying Rollout after abort"),
+    Said("plain", "Progressing", "False", "RolloutAborted", "Rollout aborted update to revision 2"),
+    Said("late", "Progressing", "False", "ProgressDeadlineExceeded", 'ReplicaSet "web-<2-never-ready>" has timed out progressing.'),
+    Said("wrong", "Progressing", "False", "ReplicaSetCreateError", 'Failed to create new replica set "web-<2>": no quota'),
+    Said("plain", "Available", "True", "AvailableReason", "Rollout has minimum availability"),
+    Said("plain", "Available", "False", "AvailableReason", "Rollout does not have minimum availability"),
+    Said("plain", "Paused", "True", "RolloutPaused", "Rollout is paused"),
+    Said("plain", "Paused", "False", "RolloutPaused", "Rollout is paused"),
+    Said("plain", "Completed", "True", "RolloutCompleted", "RolloutCompleted"),
+    Said("plain", "Completed", "False", "RolloutCompleted", "RolloutCompleted"),
+    Said("plain", "Healthy", "True", "RolloutHealthy", "Rollout is healthy"),
+    Said("plain", "Healthy", "False", "RolloutHealthy", "Rollout is not healthy"),
+    Said(
+        "wrong", "InvalidSpec", "True", "InvalidSpec",
+        'The Rollout "web" is invalid: spec.minReadySeconds: Invalid value: -1: must be 0 or more',
+    ),
+)  # fmt: skip
+
+
+CONDITIONS_ELSEWHERE: Final = {
+    "ReplicaFailure": "unit/core/test_conditions.py::test_what_the_new_replica_set_cannot_do_is_passed_on_first",
+}
+
+
+class Shown(NamedTuple):
+    """Phase and message as they are read in a life."""
+
+    life: str
+    phase: str
+    message: str
+
+
+PHASES: Final = (
+    Shown("wrong", "Degraded", 'InvalidSpec: The Rollout "web" is invalid: spec.minReadySeconds: Invalid value: -1: must be 0 or more'),
+    Shown("plain", "Degraded", "RolloutAborted: Rollout aborted update to revision 2"),
+    Shown("late", "Degraded", 'ProgressDeadlineExceeded: ReplicaSet "web-<2-never-ready>" has timed out progressing.'),
+    Shown("routed", "Paused", "manually paused"),
+    Shown("plain", "Paused", "CanaryPauseStep"),
+    Shown("blue-green", "Paused", "BlueGreenPause"),
+    Shown("routed", "Progressing", "rollout is restarting"),
+    Shown("plain", "Progressing", "more replicas need to be updated"),
+    Shown("routed", "Progressing", "updated replicas are still becoming available"),
+    Shown("blue-green", "Progressing", "active service cutover pending"),
+    Shown("plain", "Progressing", "old replicas are pending termination"),
+    Shown("routed", "Progressing", "waiting for all steps to complete"),
+    Shown("plain", "Healthy", ""),
+)
+
+_PHASE_TEST: Final = "unit/core/test_phase.py::test_the_first_rule_that_holds_gives_phase_and_message"
+
+PHASES_ELSEWHERE: Final = {
+    "waiting for analysis to complete": _PHASE_TEST,
+    "waiting for post-promotion verification to complete": _PHASE_TEST,
+}
+"""Messages of features that are refused today."""
+
+_WHO: Final = ("namespace", "name")
+_QUEUE: Final = ("name",)
+
+METRICS: Final = {
+    "rollout_info": ("gauge", {*_WHO, "strategy", "traffic_router", "phase"}),
+    "rollout_info_replicas_available": ("gauge", {*_WHO}),
+    "rollout_info_replicas_unavailable": ("gauge", {*_WHO}),
+    "rollout_info_replicas_desired": ("gauge", {*_WHO}),
+    "rollout_info_replicas_updated": ("gauge", {*_WHO}),
+    "rollout_phase": ("gauge", {*_WHO, "strategy", "phase"}),
+    "rollout_reconcile": ("histogram", {*_WHO}),
+    "rollout_reconcile_error": ("counter", {*_WHO}),
+    "rollout_events_total": ("counter", {*_WHO, "type", "reason"}),
+    "rollout_duration_seconds": ("histogram", {"status"}),
+    "rollout_progression_duration_seconds": ("histogram", {"status"}),
+    "rollout_manual_pause_duration_seconds": ("histogram", {"status"}),
+    "controller_clientset_k8s_request_total": ("counter", {*_WHO, "kind", "verb", "status_code"}),
+    "workqueue_adds_total": ("counter", {*_QUEUE}),
+    "workqueue_retries_total": ("counter", {*_QUEUE}),
+    "workqueue_depth": ("gauge", {*_QUEUE}),
+    "workqueue_unfinished_work_seconds": ("gauge", {*_QUEUE}),
+    "workqueue_longest_running_processor_seconds": ("gauge", {*_QUEUE}),
+    "workqueue_queue_duration_seconds": ("histogram", {*_QUEUE}),
+    "workqueue_work_duration_seconds": ("histogram", {*_QUEUE}),
+    "argo_rollouts_controller_info": ("gauge", {"version"}),
+    "build_info": ("gauge", {"version", "goversion", "goarch", "commit"}),
+    "process_cpu_seconds_total": ("counter", set[str]()),
+    "process_resident_memory_bytes": ("gauge", set[str]()),
+    "process_virtual_memory_bytes": ("gauge", set[str]()),
+    "process_start_time_seconds": ("gauge", set[str]()),
+    "process_open_fds": ("gauge", set[str]()),
+    "process_max_fds": ("gauge", set[str]()),
+}
+
+BUCKETS: Final = {
+    "rollout_reconcile": (0.01, 0.15, 0.25, 0.5, 1),
+    "rollout_duration_seconds": (30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800),
+    "rollout_progression_duration_seconds": (30, 60, 120, 300, 600, 900, 1800, 3600),
+    "rollout_manual_pause_duration_seconds": (0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800),
+}
+
+METRICS_COMING: Final = {
+    "analysis_run_info": _ANALYSIS,
+    "analysis_run_phase": _ANALYSIS,
+    "analysis_run_metric_type": _ANALYSIS,
+    "analysis_run_metric_phase": _ANALYSIS,
+    "analysis_run_reconcile": _ANALYSIS,
+    "analysis_run_reconcile_error": _ANALYSIS,
+    "analysis_template_info": _ANALYSIS,
+    "analysis_template_metric_info": _ANALYSIS,
+    "experiment_info": _EXPERIMENTS,
+    "experiment_phase": _EXPERIMENTS,
+    "experiment_reconcile": _EXPERIMENTS,
+    "experiment_reconcile_error": _EXPERIMENTS,
+    "notification_send": "comes with notifications",
+    "notification_send_success": "comes with notifications",
+    "notification_send_error": "comes with notifications",
+    "go_*": "the runtime of a language that this controller is not written in",
+}
