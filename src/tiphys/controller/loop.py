@@ -35,6 +35,7 @@ from tiphys.controller.verify import Verifier
 from tiphys.controller.workload import Workloads
 from tiphys.core.actions import Event, Plan
 from tiphys.core.decide import standstill
+from tiphys.core.durations import attempts_ended
 from tiphys.core.observed import Observed, Verification
 from tiphys.core.report import Report, invalid, not_created
 from tiphys.core.restart import restart_due
@@ -238,9 +239,9 @@ class Passes:
             self._tell(rollout, Event(reason=Reason.ROLLOUT_ADDED, message=message))
 
     def _note_end(self, before: RolloutStatus, after: RolloutStatus) -> None:
-        ended, known = after.duration, before.duration
-        if ended is not None and ended.completion_status and (known is None or known.finished_at != ended.finished_at):
-            self._telemetry.finished(ended)
+        """Measure the attempts that a status that was written ends."""
+        for attempt in attempts_ended(before.duration, after.duration):
+            self._telemetry.finished(attempt)
 
     def _tell_verification(self, key: Key, rollout: Rollout, sight: Sight) -> None:
         """Tell that nobody can be asked what the traffic does, once for as long as that lasts; log what else is answered but *yes*."""
@@ -379,6 +380,8 @@ class Passes:
             await self._cluster.patch(key, rollout_ref(key), patch, subresource="status", purpose=purpose)
         except TiphysError as error:
             log.info("status not written", rollout=key.name, namespace=key.namespace, purpose=purpose, problem=str(error))
+        else:
+            self._note_end(rollout.status, status)
 
     def _tell(self, rollout: Rollout, event: Event) -> None:
         self._cluster.tell(about(rollout), event)

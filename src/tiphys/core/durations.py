@@ -31,6 +31,19 @@ def find_duration(facts: Facts, now: datetime) -> RolloutDuration | None:
     return attempt if completion == attempt.completion_status else replace(attempt, completion_status=completion)
 
 
+def attempts_ended(before: RolloutDuration | None, after: RolloutDuration | None) -> tuple[RolloutDuration, ...]:
+    """Give the attempts that end as *after* is written over *before*: one that another replaces, and one that came to its own end."""
+    ended: list[RolloutDuration] = []
+    if after is None or after.rollout_started_at is None:
+        return ()
+    if before is not None and before.finished_at is None and before.rollout_started_at != after.rollout_started_at:
+        replaced = _waited(before, after.rollout_started_at, waits=False)
+        ended.append(replace(replaced, finished_at=after.rollout_started_at, completion_status="Superseded"))
+    if after.finished_at is not None and (before is None or before.finished_at != after.finished_at):
+        ended.append(after)
+    return tuple(ended)
+
+
 def _starts(facts: Facts) -> bool:
     """Tell whether an attempt begins: something changed, nothing was ever rolled out, or an abort was taken back."""
     if facts.completed and _at_full_availability(facts):

@@ -10,7 +10,7 @@ from tiphys.api.meta import whole_seconds
 from tiphys.api.status import RolloutStatus
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.observed import Observed
-from tiphys.core.revisions import Revisions
+from tiphys.core.revisions import Revisions, goes_back
 
 
 class Attempt(Protocol):
@@ -39,6 +39,9 @@ def completion_of(seen: Observed, revisions: Revisions, attempt: Attempt, *, bec
         return "Aborted"
     if attempt.promoted and stored.current_pod_hash != revisions.pod_hash:
         return "FastRolledBack"
+    running = stored.duration is not None and stored.duration.finished_at is None
+    if attempt.superseded and running and goes_back(revisions):
+        return "FastRolledBack" if attempt.fast else "RolledBack"
     return "Superseded" if attempt.superseded else ""
 
 

@@ -110,10 +110,16 @@ def inside_window(seen: Observed, revisions: Revisions) -> bool:
     """
     window = seen.rollout.spec.rollback_window
     new, stable = revisions.new, revisions.stable
-    if window is None or window.revisions <= 0 or new is None or stable is None or new is stable:
+    if window is None or window.revisions <= 0 or new is None or stable is None or not goes_back(revisions):
         return False
     since, until = _born(new), _born(stable)
-    return since < until and sum(1 for rs in seen.replica_sets if since < _born(rs) < until) < window.revisions
+    return sum(1 for rs in seen.replica_sets if since < _born(rs) < until) < window.revisions
+
+
+def goes_back(revisions: Revisions) -> bool:
+    """Tell whether the current template is an older one than stable (lifecycle 6.8)."""
+    new, stable = revisions.new, revisions.stable
+    return new is not None and stable is not None and _born(new) < _born(stable)
 
 
 def _born(replica_set: ReplicaSet) -> datetime:

@@ -9,6 +9,7 @@ from reports import LATER, again, draft, facts, midway, progressing
 from tiphys.api.rollout import BlueGreenStrategy, Strategy
 from tiphys.api.status import PauseCondition, RolloutDuration, RolloutStatus
 from tiphys.api.workloads import ReplicaSet
+from tiphys.core.durations import attempts_ended
 from tiphys.core.report import Facts, report
 
 FEW = replica_set("b", replicas=1)
@@ -168,3 +169,29 @@ def test_waiting_ends_with_the_attempt() -> None:
     assert duration(during(waiting, paused=True, draft=midway(abort=True))) == RolloutDuration(
         rollout_started_at=NOW, finished_at=LATER, total_manual_pause_duration_seconds=5, completion_status="Aborted"
     )
+
+
+def test_an_attempt_that_another_replaces_ends_with_it_and_so_does_its_waiting() -> None:
+    waiting = RolloutDuration(
+        rollout_started_at=NOW, manual_pause_started_at=NOW + timedelta(seconds=40), total_manual_pause_duration_seconds=5
+    )
+    fresh = RolloutDuration(rollout_started_at=NOW + timedelta(seconds=60))
+
+    (ended,) = attempts_ended(waiting, fresh)
+
+    assert ended == RolloutDuration(
+        rollout_started_at=NOW,
+        finished_at=NOW + timedelta(seconds=60),
+        total_manual_pause_duration_seconds=25,
+        completion_status="Superseded",
+    )
+
+
+def test_an_attempt_ends_once() -> None:
+    running = RolloutDuration(rollout_started_at=NOW)
+    done = RolloutDuration(rollout_started_at=NOW, finished_at=NOW, completion_status="Aborted")
+
+    assert attempts_ended(None, running) == attempts_ended(running, running) == attempts_ended(None, None) == ()
+    assert attempts_ended(running, done) == (done,)
+    assert attempts_ended(done, structs.replace(done, completion_status="FastRolledBack")) == ()
+    assert attempts_ended(done, running) == ()
