@@ -76,6 +76,11 @@ def with_health(conditions: Conditions, facts: Facts, now: datetime) -> Conditio
     """Say Healthy, and not healthy only where that has been said before."""
     if is_healthy(facts) and not facts.paused:
         return _with(conditions, ConditionType.HEALTHY, Reason.ROLLOUT_HEALTHY, words.HEALTHY_MESSAGE, now, true=True)
+    return without_health(conditions, now)
+
+
+def without_health(conditions: Conditions, now: datetime) -> Conditions:
+    """Say that it is not healthy, where that it is has been said before."""
     if ConditionType.HEALTHY not in conditions:
         return conditions
     return _with(conditions, ConditionType.HEALTHY, Reason.ROLLOUT_HEALTHY, words.NOT_HEALTHY_MESSAGE, now, true=False)

@@ -26,6 +26,7 @@ from tiphys.core.conditions import (
     with_invalid_spec,
     with_pause,
     with_replica_failure,
+    without_health,
     without_invalid_spec,
 )
 from tiphys.core.deadline import timed_out, wake_up, with_progress
@@ -89,20 +90,25 @@ def invalid(rollout: Rollout, problems: Sequence[SpecError], now: datetime) -> R
 
 
 def not_created(rollout: Rollout, name: str, error: str, now: datetime) -> Report:
-    """Say that the ReplicaSet *name* could not be created (3.5); this alone degrades nothing."""
+    """
+    Say that the ReplicaSet *name* could not be created (3.5); this alone degrades nothing.
+
+    The reference goes on to call what it was before the edit Healthy, and whoever waits for the update would think that it is done.
+    """
     stored = rollout.status
     message = words.create_failed(name, error)
+    at = whole_seconds(now)
     after = with_condition(
-        read_conditions(stored),
+        without_health(read_conditions(stored), at),
         ConditionType.PROGRESSING,
         status="False",
         reason=Reason.REPLICA_SET_CREATE_ERROR,
         message=message,
-        now=whole_seconds(now),
+        now=at,
     )
     conditions = tuple(after.values())
     trouble = find_trouble(conditions)
-    waits = stored.phase in {"", Phase.DEGRADED}
+    waits = stored.phase in {"", Phase.DEGRADED, Phase.HEALTHY}
     status = replace(
         stored,
         conditions=conditions,

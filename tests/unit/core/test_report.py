@@ -169,13 +169,17 @@ def test_while_invalid_an_abort_is_told_but_time_stands_still() -> None:
 
 def test_a_replica_set_that_cannot_be_created_is_a_warning() -> None:
     answer = not_created(
-        rollout(status=draft(phase="Healthy", conditions=(progressing(),)), generation=4), "web-c", "quota exceeded", LATER
+        rollout(status=draft(phase="Healthy", conditions=(progressing(), said("Healthy", "True", "RolloutHealthy"))), generation=4),
+        "web-c",
+        "quota exceeded",
+        LATER,
     )
 
     message = 'Failed to create new replica set "web-c": quota exceeded'
     assert find(answer.status, "Progressing") == progressing("ReplicaSetCreateError", "False", message, since=LATER, updated=LATER)
     assert answer.status.observed_generation == "4"
-    assert answer.status.phase == "Healthy"
+    assert (answer.status.phase, answer.status.message) == ("Progressing", "more replicas need to be updated")
+    assert find(answer.status, "Healthy").status == "False"
     assert answer.events == (Event(reason=Reason.REPLICA_SET_CREATE_ERROR, message=message, type=EventType.WARNING),)
 
 
