@@ -100,12 +100,10 @@ COMPLETED_MESSAGE: Final = "RolloutCompleted"
 
 ROLLBACK_TO_STABLE: Final = "Rollback to stable ReplicaSets"
 ROLLBACK_WITHIN_WINDOW: Final = "Rollback to active ReplicaSets within RollbackWindow"
-WITHIN_WINDOW: Final = "Rollback within window"
-ROLLBACK_IN_WINDOW: Final = "Rollback to active ReplicaSets within RollbackWindow"
 
 INITIAL_DEPLOY: Final = "Initial deploy"
 FULL_PROMOTION: Final = "Full promotion requested"
-PROMOTION_IN_WINDOW: Final = "Rollback within window"
+WITHIN_WINDOW: Final = "Rollback within window"
 FAST_ROLLBACK: Final = "Fast rollback"
 BLUE_GREEN_COMPLETED: Final = "Completed blue-green update"
 
@@ -221,8 +219,8 @@ def added(namespace: str, name: str) -> str:
 
 
 def deleted(namespace: str, name: str) -> str:
-    """Say that a Rollout is gone."""
-    return f"Rollout {namespace}/{name} is deleted."
+    """Say that a Rollout is gone; the name comes first, as in the reference."""
+    return f"Rollout {name}/{namespace} is deleted."
 
 
 def experiment_created(name: str) -> str:

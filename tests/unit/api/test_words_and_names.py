@@ -31,7 +31,7 @@ from tiphys.api import names, words
         (words.weight_updated(20), "Traffic weight updated to 20"),
         (words.weight_updated(50, 20), "Traffic weight updated from 20 to 50"),
         (words.added("default", "web"), "Rollout resource added to informer: default/web"),
-        (words.deleted("default", "web"), "Rollout default/web is deleted."),
+        (words.deleted("default", "web"), "Rollout web/default is deleted."),
         (words.experiment_created("web-a-1-0"), "Created Experiment 'web-a-1-0'"),
         (
             words.analysis_run_changed("Step", "web-a-1-0", after="Running"),

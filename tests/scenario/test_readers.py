@@ -1,0 +1,103 @@
+"""Do Argo CD and the reference's kubectl plugin read of our Rollouts what is the case? (Lifecycle 2.5, user interfaces 1.5 and 7.1.)"""
+
+from typing import Final
+
+import msgspec
+import pytest
+
+from lives import LIVES
+from readers import Reading, argo_cd, kubectl_plugin
+from tiphys.api.codec import decode_rollout
+from tiphys.cli.standing import standing
+
+UNSEEN: Final = "Waiting for rollout spec update to be observed"
+ABORTED: Final = "RolloutAborted: Rollout aborted update to revision"
+LATE: Final = 'ReplicaSet "web-<2-never-ready>" has timed out progressing.'
+UNPAUSING: Final = {("routed", "promotion asked for"), ("blue-green", "promotion asked for")}
+
+EXPECTED: Final = {
+    ("plain", "deployed"): ("Healthy", ""),
+    ("plain", "edited"): ("Progressing", UNSEEN),
+    ("plain", "paused"): ("Suspended", "CanaryPauseStep"),
+    ("plain", "aborted"): ("Degraded", f"{ABORTED} 2"),
+    ("plain", "retry asked for"): ("Degraded", f"{ABORTED} 2"),
+    ("plain", "updated"): ("Healthy", ""),
+    ("plain", "ill"): ("Progressing", "updated replicas are still becoming available"),
+    ("plain", "well"): ("Healthy", ""),
+    ("routed", "canary starts"): ("Progressing", "more replicas need to be updated"),
+    ("routed", "held"): ("Suspended", "manually paused"),
+    ("routed", "paused"): ("Suspended", "CanaryPauseStep"),
+    ("routed", "promotion asked for"): ("Suspended", "CanaryPauseStep"),
+    ("routed", "updated"): ("Healthy", ""),
+    ("routed", "restarting"): ("Progressing", "rollout is restarting"),
+    ("routed", "scaled"): ("Progressing", UNSEEN),
+    ("routed", "growing"): ("Progressing", "updated replicas are still becoming available"),
+    ("routed", "grown"): ("Healthy", ""),
+    ("superseded", "older"): ("Suspended", "CanaryPauseStep"),
+    ("superseded", "rolled back"): ("Healthy", ""),
+    ("superseded", "back at stable"): ("Healthy", ""),
+    ("blue-green", "deployed"): ("Healthy", ""),
+    ("blue-green", "preview starts"): ("Progressing", "active service cutover pending"),
+    ("blue-green", "paused"): ("Suspended", "BlueGreenPause"),
+    ("blue-green", "promotion asked for"): ("Suspended", "BlueGreenPause"),
+    ("blue-green", "updated"): ("Healthy", ""),
+    ("blue-green", "back"): ("Healthy", ""),
+    ("blue-green", "aborted"): ("Degraded", f"{ABORTED} 4"),
+    ("blue-green", "fully promoted"): ("Healthy", ""),
+    ("late", "late"): ("Degraded", f"ProgressDeadlineExceeded: {LATE}"),
+    ("late", "given up"): ("Degraded", f"{ABORTED} 2: {LATE}"),
+    ("wrong", "wrong"): (
+        "Degraded",
+        'InvalidSpec: The Rollout "web" is invalid: spec.minReadySeconds: Invalid value: -1: must be 0 or more',
+    ),
+    ("wrong", "right"): ("Healthy", ""),
+    ("wrong", "not created"): ("Progressing", "more replicas need to be updated"),
+    ("wrong", "created"): ("Healthy", ""),
+    ("found", "found"): ("Progressing", "updated replicas are still becoming available"),
+    ("refused", "given up"): ("Degraded", f'{ABORTED} 2: ReplicaSet "web-<2>" has timed out progressing.'),
+    ("workload", "deployed"): ("Healthy", ""),
+    ("workload", "updated"): ("Healthy", ""),
+}
+"""Health and message that Argo CD shows, by life and moment."""
+
+
+@pytest.mark.parametrize("where", EXPECTED, ids=": ".join)
+def test_argo_cd_shows_how_a_rollout_is(where: tuple[str, str]) -> None:
+    life, moment = where
+
+    assert argo_cd(LIVES[life]().moments[moment]) == EXPECTED[where]
+
+
+@pytest.mark.parametrize("where", EXPECTED, ids=": ".join)
+def test_the_plugin_shows_the_same_in_its_own_words(where: tuple[str, str]) -> None:
+    life, moment = where
+    health, message = EXPECTED[where]
+    wanted = Reading("Paused" if health == "Suspended" else health, message)
+    if message == UNSEEN:
+        wanted = Reading("Progressing", "waiting for rollout spec update to be observed")
+    if where in UNPAUSING:
+        wanted = Reading("Progressing", "waiting for rollout to unpause")
+
+    assert kubectl_plugin(LIVES[life]().moments[moment]) == wanted
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_nobody_is_told_healthy_before_the_update_is_through_and_our_own_command_shows_what_theirs_does(life: str) -> None:
+    for version in LIVES[life]().versions:
+        health, shown = argo_cd(version), kubectl_plugin(version)
+        assert health.word in {"Healthy", "Progressing", "Degraded", "Suspended"}
+        assert (health.word == "Healthy") == (shown.word == "Healthy")
+        status = version.get("status") or {}
+        if health.word == "Healthy":
+            assert status["currentPodHash"] == status["stableRS"]
+            assert status["updatedReplicas"] == version["spec"]["replicas"] <= status["availableReplicas"]
+        if status and "reference workload" not in shown.message:
+            assert tuple(standing(decode_rollout(msgspec.json.encode(version)))) == shown
+
+
+def test_a_template_from_elsewhere_is_not_called_seen_before_it_is() -> None:
+    readings = [argo_cd(version) for version in LIVES["workload"]().versions]
+
+    updating = readings[readings.index(Reading("Healthy", "")) :]
+    assert Reading("Progressing", UNSEEN) in updating
+    assert updating[-1] == Reading("Healthy", "")
