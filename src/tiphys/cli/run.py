@@ -11,6 +11,7 @@ import click
 
 from tiphys.api.errors import TiphysError
 from tiphys.cli.options import Connected, chosen
+from tiphys.cli.taken import takes_old_options
 
 
 class MissingPartError(TiphysError):
@@ -166,6 +167,7 @@ def _number(_ctx: click.Context, _parameter: click.Parameter, value: float) -> f
     metavar="FILE",
     help="File that names such routers with their certificates, tokens and time limits.",
 )
+@takes_old_options
 def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each option above
     """
     Run the controller until it is stopped.

@@ -13,6 +13,9 @@ from tiphys.cli.run import controller
         ["--alb-ingress-classes", "alb", "--alb-ingress-classes", "", "--nginx-ingress-classes", "nginx"],
         ["--aws-target-group-binding-api-version", "eks.amazonaws.com/v1"],
         ["--alb-verify-weight", "--alb-tag-key-resource-id", "ingress.eks.amazonaws.com/resource"],
+        ["--leader-elect=false", "--namespaced=true", "--metricsport", "9000", "--kloglevel=3", "--loglevel", "warn"],
+        ["--qps", "40.5", "--burst=80", "--istio-api-version", "v1alpha3", "--enable-pprof-address", ":6060"],
+        ["--analysis-threads=30", "--service-threads", "10", "--ephemeral-metadata-update-pod-retries", "3"],
     ],
 )
 def test_options_of_existing_manifests_are_taken(options: list[str]) -> None:
