@@ -1,5 +1,6 @@
 """Lives of Rollouts, recorded for those who ask what other programs read of them: each is played once, in virtual time."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -14,12 +15,16 @@ from tiphys.devcluster.kinds import REPLICA_SETS
 from tiphys.kube.errors import api_error
 
 Told = tuple[str, str, str]
-"""Type, reason and message of an event; hashes are written as `<version>`."""
+"""Type, reason and message of an event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
-    """What was told, every version of the Rollout that anybody could read, some of them by name, and the samples of the last scrape."""
+    """
+    What was told, every version of the Rollout that anybody could read, some of them by name, and the samples of the last scrape.
+
+    Hashes are written as `<version>`.
+    """
 
     events: tuple[Told, ...]
     versions: tuple[Manifest, ...]
@@ -87,12 +92,8 @@ class Recording:
         return text
 
     def _read(self, version: Manifest) -> Manifest:
-        status = version.get("status", {})
-        conditions = [{**cond, "message": self._named(cond["message"])} for cond in status.get("conditions", ())]
-        if not status:
-            return version
-        said = {key: self._named(status[key]) for key in ("message",) if key in status}
-        return {**version, "status": {**status, **said, **({"conditions": conditions} if conditions else {})}}
+        named: Manifest = json.loads(self._named(json.dumps(version)))
+        return named
 
 
 @cache
@@ -171,6 +172,7 @@ def superseded() -> Life:
     for image in ("2", "3"):
         _updated_to(story, image)
         story.promote_full()
+        told.note("full promotion asked for")
         story.rest()
     for image in ("4", "5", "2"):
         story.advance(100)

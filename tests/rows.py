@@ -154,6 +154,98 @@ PHASES_ELSEWHERE: Final = {
 }
 """Messages of features that are refused today."""
 
+
+class Field(NamedTuple):
+    """A field of the status (its path), and what is read there at a moment of a life; nothing where it is not to be there."""
+
+    life: str
+    moment: str
+    path: str
+    value: object
+
+
+_BEGAN: Final = "2030-01-01T00:23:20Z"
+
+FIELDS: Final = (
+    Field("plain", "aborted", "abort", value=True),
+    Field("plain", "aborted", "abortedAt", _BEGAN),
+    Field("plain", "updated", "abortedAt", None),
+    Field("plain", "paused", "pauseConditions", [{"reason": "CanaryPauseStep", "startTime": _BEGAN}]),
+    Field("plain", "aborted", "pauseConditions", None),
+    Field("plain", "paused", "controllerPause", value=True),
+    Field("plain", "aborted", "controllerPause", None),
+    Field("plain", "updated", "controllerPause", None),
+    Field("plain", "paused", "currentPodHash", "<2>"),
+    Field("plain", "paused", "stableRS", "<1>"),
+    Field("plain", "updated", "stableRS", "<2>"),
+    Field("plain", "paused", "currentStepHash", "68cc556cc7"),
+    Field("blue-green", "paused", "currentStepHash", None),
+    Field("plain", "paused", "currentStepIndex", 1),
+    Field("plain", "aborted", "currentStepIndex", 0),
+    Field("plain", "updated", "currentStepIndex", 2),
+    Field("blue-green", "paused", "currentStepIndex", None),
+    Field("workload", "updated", "currentStepIndex", None),
+    Field("routed", "paused", "replicas", 5),
+    Field("routed", "paused", "updatedReplicas", 1),
+    Field("routed", "paused", "readyReplicas", 5),
+    Field("routed", "paused", "availableReplicas", 5),
+    Field("routed", "paused", "HPAReplicas", 5),
+    Field("blue-green", "paused", "replicas", 4),
+    Field("blue-green", "paused", "updatedReplicas", 2),
+    Field("blue-green", "paused", "readyReplicas", 2),
+    Field("blue-green", "paused", "availableReplicas", 2),
+    Field("blue-green", "paused", "HPAReplicas", 2),
+    Field("plain", "paused", "selector", "app=web"),
+    Field("blue-green", "paused", "selector", "app=web,rollouts-pod-template-hash=<1>"),
+    Field("plain", "paused", "observedGeneration", "2"),
+    Field("workload", "updated", "workloadObservedGeneration", "2"),
+    Field("plain", "updated", "workloadObservedGeneration", None),
+    Field("superseded", "full promotion asked for", "promoteFull", value=True),
+    Field("blue-green", "fully promoted", "promoteFull", None),
+    Field(
+        "routed", "paused", "canary.weights",
+        {
+            "canary": {"weight": 25, "serviceName": "web-canary", "podTemplateHash": "<2-slow-5s>"},
+            "stable": {"weight": 75, "serviceName": "web-stable", "podTemplateHash": "<1>"},
+        },
+    ),
+    Field("blue-green", "paused", "blueGreen.previewSelector", "<2-slow-5s>"),
+    Field("blue-green", "paused", "blueGreen.activeSelector", "<1>"),
+    Field("routed", "paused", "duration", {"rolloutStartedAt": _BEGAN, "manualPauseStartedAt": "2030-01-01T00:23:35Z"}),
+    Field(
+        "routed", "updated", "duration",
+        {
+            "rolloutStartedAt": _BEGAN, "totalManualPauseDurationSeconds": 2,
+            "finishedAt": "2030-01-01T00:23:57Z", "completionStatus": "Promoted",
+        },
+    ),
+)  # fmt: skip
+
+FIELDS_ELSEWHERE: Final = {
+    "conditions": "scenario/test_rows.py::test_a_condition_is_read_as_documented",
+    "phase": "scenario/test_rows.py::test_a_phase_and_its_message_are_read_as_documented",
+    "message": "scenario/test_rows.py::test_a_phase_and_its_message_are_read_as_documented",
+    "restartedAt": "unit/core/test_restart.py::test_a_pod_as_old_as_the_wish_is_young_enough",
+    "collisionCount": (
+        "contract/controller/test_passes.py::test_a_taken_name_raises_the_collision_count_and_the_template_gets_another_hash"
+    ),
+    "canary.stablePingPong": (
+        "scenario/test_ping_pong.py::test_three_promotions_give_ping_pong_ping_and_no_service_under_weight_changes_its_pods"
+    ),
+    "alb": "scenario/test_alb_verified.py::test_all_ingresses_have_to_follow",
+    "albs": "scenario/test_alb_verified.py::test_all_ingresses_have_to_follow",
+    "blueGreen.scaleUpPreviewCheckPoint": "scenario/test_blue_green.py::test_a_preview_of_its_own_size_grows_before_the_switch",
+}
+
+FIELDS_COMING: Final = {
+    "canary.currentStepAnalysisRunStatus": _ANALYSIS,
+    "canary.currentBackgroundAnalysisRunStatus": _ANALYSIS,
+    "canary.currentExperiment": _EXPERIMENTS,
+    "canary.stepPluginStatuses": _PLUGINS,
+    "blueGreen.prePromotionAnalysisRunStatus": _ANALYSIS,
+    "blueGreen.postPromotionAnalysisRunStatus": _ANALYSIS,
+}
+
 _WHO: Final = ("namespace", "name")
 _QUEUE: Final = ("name",)
 
@@ -194,6 +286,13 @@ BUCKETS: Final = {
     "rollout_progression_duration_seconds": (30, 60, 120, 300, 600, 900, 1800, 3600),
     "rollout_manual_pause_duration_seconds": (0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800),
 }
+
+FLAGS_REFUSED: Final = {
+    "--controllers": "would run a part alone that is not there: " + _ANALYSIS,
+    "--self-service-notification-enabled": "comes with notifications",
+    "--version": "`tiphys --version` and `tiphys version` print it",
+}
+"""Flags of the reference controller that ours does not take: they would ask for what it does not do."""
 
 METRICS_COMING: Final = {
     "analysis_run_info": _ANALYSIS,

@@ -12,12 +12,18 @@ from rows import (
     EVENTS,
     EVENTS_COMING,
     EVENTS_ELSEWHERE,
+    FIELDS,
+    FIELDS_COMING,
+    FIELDS_ELSEWHERE,
+    FLAGS_REFUSED,
     METRICS,
     METRICS_COMING,
     PHASES,
     PHASES_ELSEWHERE,
 )
-from tiphys.api import words
+from tiphys.api import names, words
+from tiphys.cli.options import CONNECTION
+from tiphys.cli.run import controller
 
 TESTS = Path(__file__).parents[1]
 LIFECYCLE = TESTS.parents[1] / "shared" / "reference" / "rollout-lifecycle.md"
@@ -53,6 +59,18 @@ def test_every_event_is_asserted_or_listed() -> None:
 
     assert len(reasons) > 20
     assert reasons == {row.reason for row in EVENTS} | set(EVENTS_ELSEWHERE) | set(EVENTS_COMING)
+
+
+@needs_reference
+def test_every_field_of_the_status_is_asserted_or_listed() -> None:
+    fields, group = set(), ""
+    for first, *_ in table(section(LIFECYCLE, "2.1")):
+        for field in quoted(first):
+            group = field.partition(".")[0] if not field.startswith(".") and "." in field else group
+            fields.add((f"{group}{field}" if field.startswith(".") else field).removesuffix("[]"))
+
+    assert len(fields) > 30
+    assert fields == {row.path for row in FIELDS} | set(FIELDS_ELSEWHERE) | set(FIELDS_COMING)
 
 
 @needs_reference
@@ -104,7 +122,27 @@ def _metrics(text: str) -> Iterator[str]:
                 yield part
 
 
+@needs_reference
+def test_every_flag_of_the_controller_is_taken_or_listed() -> None:
+    text = section(LIFECYCLE, "9.3").replace("`--traefik-api-group` / `-version`", "`--traefik-api-group` `--traefik-api-version`")
+    flags = {flag for cell in re.findall(r"`(--[^`]+)`", text) for flag in cell.split()}
+    taken = {name for option in (*controller.params, *CONNECTION) for name in option.opts}
+
+    assert len(flags) > 35
+    assert flags - taken == set(FLAGS_REFUSED)
+
+
+@needs_reference
+def test_every_name_on_an_object_is_a_constant() -> None:
+    labels = {name for kind, cell, _ in table(section(LIFECYCLE, "10.3")) if kind in {"label", "annotation"} for name in quoted(cell)}
+    constants = {value for value in vars(names).values() if isinstance(value, str)}
+
+    assert len(labels) > 10
+    assert labels - constants == {"Step", "Background", "PrePromotion", "PostPromotion", "argo-rollouts.argoproj.io/restarted-after"}
+
+
 def test_every_test_that_is_named_exists() -> None:
-    for place in (*EVENTS_ELSEWHERE.values(), *CONDITIONS_ELSEWHERE.values(), *PHASES_ELSEWHERE.values()):
+    named = (EVENTS_ELSEWHERE, FIELDS_ELSEWHERE, CONDITIONS_ELSEWHERE, PHASES_ELSEWHERE)
+    for place in (place for table_of in named for place in table_of.values()):
         file, _, name = place.partition("::")
         assert re.search(rf"^(async )?def {name}\(", (TESTS / file).read_text(encoding="utf-8"), re.MULTILINE), place

@@ -1,5 +1,6 @@
 """Do people read the events of a canary in the documented order? (Lifecycle reference 10.1.)"""
 
+from lives import automatic
 from scenarios import Story, app, pause, subsequence, weight
 
 DEPLOYED = [
@@ -84,3 +85,15 @@ def test_every_request_of_an_update_serves_a_transition() -> None:
     assert len(requests) <= 40
     assert all(request.purpose for request in requests)
     assert story.phase == "Healthy"
+
+
+def test_a_blue_green_rollout_tells_its_events_in_the_documented_order() -> None:
+    """
+    An update without a preview Service tells nothing but the documented events, in the documented order.
+
+    Deviation: the reference calls a first version stable before any pod of it is ready, and so tells no `RolloutNotCompleted` and
+    `RolloutCompleted` before the `SwitchService`; here a version is stable once it serves (decision 0003).
+    """
+    events = [reason for _, reason, _ in automatic().events]
+
+    assert events == [*DEPLOYED[:-1], "SwitchService", "RolloutCompleted", *DEPLOYED[1:-1], "SwitchService", "RolloutCompleted"]

@@ -3,7 +3,7 @@
 import pytest
 
 from lives import LIVES
-from rows import CONDITIONS, EVENTS, PHASES, Event, Said, Shown
+from rows import CONDITIONS, EVENTS, FIELDS, PHASES, Event, Field, Said, Shown
 
 
 @pytest.mark.parametrize("row", EVENTS, ids=lambda row: f"{row.life}: {row.message}")
@@ -21,6 +21,16 @@ def test_a_condition_is_read_as_documented(row: Said) -> None:
 @pytest.mark.parametrize("row", PHASES, ids=lambda row: f"{row.phase} {row.message}")
 def test_a_phase_and_its_message_are_read_as_documented(row: Shown) -> None:
     assert row[1:] in LIVES[row.life]().phases
+
+
+@pytest.mark.parametrize("row", FIELDS, ids=lambda row: f"{row.path} of {row.life} {row.moment}")
+def test_a_field_of_the_status_has_the_documented_value(row: Field) -> None:
+    value: object = LIVES[row.life]().moments[row.moment]["status"]
+
+    for part in row.path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+
+    assert value == row.value
 
 
 @pytest.mark.parametrize(
