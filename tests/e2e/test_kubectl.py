@@ -116,6 +116,33 @@ async def test_apply_creates_then_changes_then_rests(kubectl: Kubectl) -> None:
     assert (seen["spec"]["strategy"]["canary"]["steps"][0], seen["metadata"]["generation"]) == ({"setWeight": 50}, 2)
 
 
+async def test_server_side_apply_shares_out_the_fields_and_refuses_what_others_own(kubectl: Kubectl) -> None:
+    """From kubectl's own client-side apply to the server's, then a second manager."""
+    other = json.loads(json.dumps(ROLLOUT))
+    other["spec"]["template"]["spec"]["containers"][0]["image"] = "example.com/app:2"
+    await kubectl("apply", "-f", "-", stdin=ROLLOUT)
+
+    moved = await kubectl("apply", "--server-side", "-f", "-", stdin=ROLLOUT)
+    code, refused = await kubectl.run("apply", "--server-side", "--field-manager=ci", "-f", "-", stdin=other)
+    await kubectl("apply", "--server-side", "--field-manager=ci", "--force-conflicts", "-f", "-", stdin=other)
+    seen = json.loads(await kubectl("get", "rollout", "demo", "-o", "json", "--show-managed-fields"))
+
+    assert moved == "rollout.argoproj.io/demo serverside-applied\n"
+    conflict = 'conflict with "kubectl": .spec.template.spec.containers[name="main"].image'
+    assert (code, refused.splitlines()[0]) == (1, f"error: Apply failed with 1 conflict: {conflict}")
+    assert seen["spec"]["template"]["spec"]["containers"][0]["image"] == "example.com/app:2"
+    owners = {entry["manager"]: entry for entry in seen["metadata"]["managedFields"]}
+    assert {entry["operation"] for entry in owners.values()} == {"Apply"}
+    images = [name for name, entry in owners.items() if "f:image" in json.dumps(entry)]
+    assert images == ["ci"]
+
+
+async def test_a_list_is_applied_item_by_item(kubectl: Kubectl) -> None:
+    both = {"apiVersion": "v1", "kind": "List", "items": [ROLLOUT, SERVICE]}
+
+    assert (await kubectl("apply", "-f", "-", stdin=both)).splitlines() == ["rollout.argoproj.io/demo created", "service/demo created"]
+
+
 async def test_get_shows_the_columns_that_the_definition_asks_for(kubectl: Kubectl) -> None:
     await kubectl("create", "-f", "-", stdin=[ROLLOUT, SERVICE])
 

@@ -121,7 +121,7 @@ class ApiServer:
         if parts[0] in ("healthz", "livez", "readyz"):
             return web.Response(text="ok")
         if parts[0] == "openapi":
-            return self._description(parts)
+            return self._description(request, parts)
         found: dict[str, Any] | None = None
         if parts[0] == "api" and len(parts) == 2:
             found = discovery.resource_list(registry, "", parts[1])
@@ -145,9 +145,11 @@ class ApiServer:
             return web.Response(body=body, headers={"Content-Type": discovery.AGGREGATED})
         return _json(discovery.api_versions() if core else discovery.group_list(registry))
 
-    def _description(self, parts: list[str]) -> web.Response:
+    def _description(self, request: web.BaseRequest, parts: list[str]) -> web.Response:
         registry = self.store.registry
         if parts[1:] == ["v2"]:
+            if "protobuf" in request.headers.get("Accept", ""):
+                return web.Response(body=openapi.version_2_in_proto(), headers={"Content-Type": openapi.PROTO})
             return _json(openapi.version_2())
         found: dict[str, Any] | None = None
         if parts[1:] == ["v3"]:

@@ -13,7 +13,7 @@ from tiphys.devcluster.errors import Cause, StatusError, bad_request, invalid
 from tiphys.devcluster.metadata import quoted
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules import Admission, Manifest, Rules
-from tiphys.devcluster.schema import fill, prune, read_schema, shape_of
+from tiphys.devcluster.schema import fill, prune, read_schema, shape_of, typed_shape_of
 from tiphys.devcluster.shapes import TEXT_LIST, Shape, always, listed, struct
 from tiphys.devcluster.sources import wire_time
 from tiphys.devcluster.subresources import ScalePaths, dig
@@ -42,11 +42,19 @@ class CustomRules(Rules):
         self.schema.properties = {key: value for key, value in self.schema.properties.items() if key not in _ALWAYS_KNOWN}
         self.schema.required = tuple(key for key in self.schema.required if key not in _ALWAYS_KNOWN)
         self.shape = shape_of(self.schema)
+        self._typed: Shape | None = None
         self.status_apart = "status" in subresources
         self.scale = _scale_paths(subresources.get("scale"))
         self.columns: Sequence[Mapping[str, Any]] = version.get("additionalPrinterColumns") or ()
         self._selectable = {item["jsonPath"].lstrip("."): item["jsonPath"] for item in version.get("selectableFields") or ()}
         self.selectable = frozenset(self._selectable)
+
+    @property
+    def typed(self) -> Shape:
+        """The shape with the types of all fields; made when somebody applies for the first time."""
+        if self._typed is None:
+            self._typed = typed_shape_of(self.schema)
+        return self._typed
 
     def admit(self, manifest: Manifest, write: Admission) -> None:
         """Prune and default."""

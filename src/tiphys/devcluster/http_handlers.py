@@ -9,6 +9,7 @@ import msgspec
 from aiohttp import web
 
 from tiphys.devcluster import http_media, http_options, tables
+from tiphys.devcluster.applying.apply import apply
 from tiphys.devcluster.disruption import evict
 from tiphys.devcluster.errors import StatusError, bad_request, details_of, not_found
 from tiphys.devcluster.http_watch import Watch
@@ -204,9 +205,7 @@ class Objects:
         media = _media(request)
         raw = await _body(request)
         if media == APPLY:
-            raise StatusError(
-                415, "server-side apply is not served by this development server: use a merge patch, or kubectl apply without --server-side"
-            )
+            return self._apply(raw, request, target, answer)
         try:
             kind = PatchKind(media)
         except ValueError as error:
@@ -224,6 +223,14 @@ class Objects:
         with _warning(write):
             stored = self.store.amend(target.name, kind, body, write, namespace=target.namespace or "")
         return _warned(self._object(stored, target, answer), write)
+
+    def _apply(self, raw: bytes, request: web.BaseRequest, target: Target, answer: Answer) -> web.StreamResponse:
+        options = http_options.apply_options(request.query, request.headers.get("User-Agent", ""))
+        write = self._admission(target, options)
+        config = http_media.from_json_or_yaml(raw)
+        with _warning(write):
+            stored, created = apply(self.store, target.name, config, write, namespace=target.namespace or "", force=options.force)
+        return _warned(self._object(stored, target, answer, status=201 if created else 200), write)
 
     # -- deleting ---------------------------------------------------------------------------------------------------
 

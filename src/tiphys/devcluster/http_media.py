@@ -148,6 +148,14 @@ def _mistaken(said: protobuf.Envelope, resource: ResourceType, why: str) -> Stat
     return bad_request(f'{said.kind} in version "{version}" cannot be handled as a {resource.kind}: {why}')
 
 
+def from_json_or_yaml(raw: bytes) -> Json:
+    """Read what may be either; 400 if it is neither. Most of it is JSON, which is much faster to read."""
+    try:
+        return _decode(raw)
+    except msgspec.DecodeError:
+        return from_yaml(raw)
+
+
 def _unreadable(resource: ResourceType, why: str) -> StatusError:
     return bad_request(f"the object provided is unrecognized (must be of type {resource.kind}): {why}")
 

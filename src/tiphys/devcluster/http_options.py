@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tiphys.devcluster.errors import StatusError, bad_request, invalid_options
@@ -23,6 +23,7 @@ class WriteOptions:
     manager: str
     dry_run: bool
     field_validation: str
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,21 @@ def is_true(text: str | None) -> bool:
     return text is not None and text.lower() in ("true", "1", "t", "")
 
 
+def apply_options(query: Mapping[str, str], user_agent: str) -> WriteOptions:
+    """
+    Read the options of a server-side apply, which has to say who applies and may do so by force.
+
+    Raises:
+        StatusError: 422, one of them is not valid.
+
+    """
+    plain = {key: value for key, value in query.items() if key != "force"}
+    options = write_options(plain, user_agent, "PatchOptions")
+    if not query.get("fieldManager"):
+        raise invalid_options("PatchOptions", "fieldManager", "Required value: is required for apply patch", "FieldValueRequired")
+    return replace(options, force="force" in query and is_true(query["force"]))
+
+
 def write_options(query: Mapping[str, str], user_agent: str, kind: str) -> WriteOptions:
     """
     Read the options of a write; *kind* is CreateOptions, UpdateOptions or PatchOptions.
@@ -64,6 +80,8 @@ def write_options(query: Mapping[str, str], user_agent: str, kind: str) -> Write
             shown = quoted(manager).replace("\\u0007", "\\a")
             message = f"Invalid value: {shown}: invalid character U+{ord(letter):04X} (at position {place})"
             raise invalid_options(kind, "fieldManager", message)
+    if kind == "PatchOptions" and "force" in query:
+        raise invalid_options(kind, "force", "Forbidden: may not be specified for non-apply patch", _FORBIDDEN)
     validation = query.get("fieldValidation", "")
     if validation not in ("", "Ignore", "Strict", "Warn"):
         message = f'Unsupported value: {quoted(validation)}: supported values: "", "Ignore", "Strict", "Warn"'

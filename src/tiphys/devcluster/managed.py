@@ -1,16 +1,10 @@
-"""
-Who set which field of an object?
-
-The answer is metadata.managedFields. Sets of fields are kept in its own notation (FieldsV1): `{}` is a member, a
-dict with "." a member that has members below it, any other dict only the way to members.
-"""
+"""Who set which field of an object? The answer is metadata.managedFields."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from tiphys.devcluster.fieldsets import Fields, named, union, without
 from tiphys.devcluster.shapes import ANY, Shape
 from tiphys.devcluster.sources import wire_time
 from tiphys.devcluster.subresources import dig
@@ -19,61 +13,134 @@ if TYPE_CHECKING:
     from tiphys.devcluster.rules import Admission, Manifest
     from tiphys.devcluster.wire import Json
 
-Fields = dict[str, Any]
-
-_SERVERS = frozenset(("name", "namespace", "creationTimestamp", "selfLink", "uid", "resourceVersion", "generation", "managedFields"))
-_SERVERS |= frozenset(("deletionTimestamp", "deletionGracePeriodSeconds"))
-_METADATA = Shape(fields={"finalizers": Shape(as_set=True), "ownerReferences": Shape(keys=("uid",))}, always=True)
+SERVERS = frozenset(("name", "namespace", "creationTimestamp", "selfLink", "uid", "resourceVersion", "generation", "managedFields"))
+SERVERS |= frozenset(("deletionTimestamp", "deletionGracePeriodSeconds"))
+_METADATA = Shape(fields={"finalizers": Shape(as_set=True), "ownerReferences": Shape(keys=("uid",), items=Shape(atomic=True))}, always=True)
 _EMPTY: dict[str, Any] = {}
-_sorted_text = msgspec.json.Encoder(order="sorted").encode
+Entries = list[dict[str, Any]]
+MOST_UPDATERS = 10
+ANCIENT = "ancient-changes"
 
 
-def record_create(manifest: Manifest, write: Admission) -> None:
-    """Make the writer the owner of every field of a new object."""
-    fields = _changed(manifest, _EMPTY, write)
-    if fields:
-        manifest["metadata"]["managedFields"] = [_entry(write, fields)]
-
-
-def record_update(manifest: Manifest, write: Admission, *, reset: bool) -> None:
-    """Make the writer the owner of what it changes; *reset* forgets all owners first."""
-    old = write.old or _EMPTY
-    entries: list[dict[str, Any]] = [] if reset else old["metadata"].get("managedFields") or []
-    added, removed = _changed(manifest, old, write), _lost(manifest, old, write)
-    scale = write.resource.scale if write.subresource == "scale" else None
-    if scale is not None and not (dig(manifest, scale.replicas) and dig(old, scale.replicas)):
-        added, removed = {}, added  # a Scale leaves out a size of 0, before or after, so that nobody owns it
-    if added or removed:
-        entries = _taken_over(entries, added, removed, write)
+def record(manifest: Manifest, entries: Entries) -> None:
+    """Say in *manifest* whose its fields are."""
+    manifest["metadata"].pop("managedFields", None)
     if entries:
         manifest["metadata"]["managedFields"] = entries
 
 
-def _taken_over(entries: list[dict[str, Any]], added: Fields, removed: Fields, write: Admission) -> list[dict[str, Any]]:
+def record_create(manifest: Manifest, write: Admission) -> None:
+    """Make the writer the owner of every field of a new object."""
+    fields = changed(manifest, _EMPTY, write)
+    if fields:
+        manifest["metadata"]["managedFields"] = [entry_of(write, fields)]
+
+
+def record_update(manifest: Manifest, write: Admission, *, given: Json = None) -> None:
+    """
+    Make the writer the owner of what it changes.
+
+    *given* are the entries that the client sent: `[]` and `[{}]` forget all owners, others replace those there were
+    (that is how owners are corrected). An object that nobody is known to own stays so until it is applied.
+    """
+    old = write.old or _EMPTY
+    entries = _before(old["metadata"].get("managedFields") or [], given, write)
+    if not entries:
+        return
+    added, removed = changed(manifest, old, write), lost(manifest, old, write)
+    scale = write.resource.scale if write.subresource == "scale" else None
+    if scale is not None and not (dig(manifest, scale.replicas) and dig(old, scale.replicas)):
+        added, removed = {}, added  # a Scale leaves out a size of 0, before or after, so that nobody owns it
+    if added or removed:
+        entries = in_order(_capped(_taken_over(entries, added, removed, write)))
+    if entries:
+        manifest["metadata"]["managedFields"] = entries
+
+
+def _before(entries: Entries, given: Json, write: Admission) -> Entries:
+    """Give the entries that count as those before the write."""
+    if given is None or given is entries or given == entries or write.subresource:
+        return entries
+    if given in ([], [{}]):
+        return []
+    return given if all(_is_entry(entry) for entry in given) else entries
+
+
+def _is_entry(entry: Json) -> bool:
+    return (
+        isinstance(entry, dict)
+        and entry.get("operation") in ("Apply", "Update")
+        and entry.get("fieldsType") == "FieldsV1"
+        and isinstance(entry.get("fieldsV1"), dict)
+        and all(isinstance(entry.get(key, ""), str) for key in ("manager", "apiVersion", "time", "subresource"))
+    )
+
+
+def _taken_over(entries: Entries, added: Fields, removed: Fields, write: Admission) -> Entries:
     """Give the entries after the writer took *added* from everybody and nobody has *removed* any more."""
-    out: list[dict[str, Any]] = []
-    mine = None
+    mine = next((entry for entry in entries if _identity(entry) == _identity_of(write)), None)
+    out = reduced([entry for entry in entries if entry is not mine], added, removed)
+    held = union(without(mine["fieldsV1"], removed) if mine else {}, added)
+    if mine is not None and not added:
+        mine = {**mine, "fieldsV1": held}
+    elif held:
+        mine = entry_of(write, held)
+    return [*out, mine] if held and mine is not None else out
+
+
+def reduced(entries: Entries, *parts: Fields) -> Entries:
+    """Give *entries* without the fields of *parts*; those that own nothing any more are gone."""
+    out: Entries = []
     for entry in entries:
-        if entry["operation"] == "Update" and entry["manager"] == write.manager and entry.get("subresource", "") == write.subresource:
-            mine = entry
-            continue
-        left = without(without(entry["fieldsV1"], added), removed)
+        left = entry["fieldsV1"]
+        for part in parts:
+            left = without(left, part)
         if left == entry["fieldsV1"]:
             out.append(entry)
         elif left:
             out.append({**entry, "fieldsV1": left})
-    held = union(without(mine["fieldsV1"], removed) if mine else {}, added)
-    if mine is not None and held == mine["fieldsV1"] and mine["apiVersion"] == write.resource.api_version:
-        out.append(mine)
-    elif held:
-        out.append(_entry(write, held))
     return out
 
 
-def _entry(write: Admission, fields: Fields) -> dict[str, Any]:
+def _identity(entry: dict[str, Any]) -> tuple[str, str, str, str]:
+    return (entry["manager"], entry["operation"], entry["apiVersion"], entry.get("subresource", ""))
+
+
+def _identity_of(write: Admission) -> tuple[str, str, str, str]:
+    return (write.manager, "Update", write.resource.api_version, write.subresource)
+
+
+def in_order(entries: Entries) -> Entries:
+    """Sort entries as the real server does: who applied comes first, then the oldest."""
+    if len(entries) < 2:
+        return entries
+    return sorted(entries, key=lambda entry: (entry["operation"], entry.get("time", ""), entry["manager"], entry["apiVersion"]))
+
+
+def _capped(entries: Entries) -> Entries:
+    """Let the oldest of too many updaters become one, so that entries do not grow without end."""
+    if len(entries) <= MOST_UPDATERS:
+        return entries
+    updaters = in_order([entry for entry in entries if entry["operation"] == "Update"])
+    out = [entry for entry in entries if entry["operation"] != "Update"]
+    while len(updaters) > MOST_UPDATERS:
+        first = updaters.pop(0)
+        place = next((place for place, entry in enumerate(updaters) if entry["apiVersion"] == first["apiVersion"]), None)
+        if place is None:
+            out.append(first)
+            continue
+        second = updaters.pop(place)
+        both = {**second, "manager": ANCIENT, "fieldsV1": union(first["fieldsV1"], second["fieldsV1"])}
+        both.pop("subresource", None)
+        updaters.insert(0, both)
+    return [*out, *updaters]
+
+
+def entry_of(write: Admission, fields: Fields, *, operation: str = "Update") -> dict[str, Any]:
+    """Give the entry of the writer, as of now."""
     entry: dict[str, Any] = {
         "manager": write.manager,
-        "operation": "Update",
+        "operation": operation,
         "apiVersion": write.resource.api_version,
         "time": wire_time(write.now),
         "fieldsType": "FieldsV1",
@@ -86,12 +153,12 @@ def _entry(write: Admission, fields: Fields) -> dict[str, Any]:
     return entry
 
 
-def _changed(new: Manifest, old: Manifest, write: Admission) -> Fields:
+def changed(new: Manifest, old: Manifest, write: Admission) -> Fields:
     """Give the fields that *new* has and *old* has not, or has otherwise."""
     return _compared(new, old, write.resource.rules.shape)
 
 
-def _lost(new: Manifest, old: Manifest, write: Admission) -> Fields:
+def lost(new: Manifest, old: Manifest, write: Admission) -> Fields:
     """Give the fields that *old* has and *new* has not."""
     return _compared(old, new, write.resource.rules.shape, presence=True)
 
@@ -105,7 +172,7 @@ def _compared(new: Manifest, old: Manifest, shape: Shape, *, presence: bool = Fa
         if value is before or value is None:
             continue
         if key == "metadata":
-            value = {name: item for name, item in value.items() if name not in _SERVERS}  # noqa: PLW2901 - the part that has owners
+            value = {name: item for name, item in value.items() if name not in SERVERS}  # noqa: PLW2901 - the part that has owners
             found = _compare(value, before or {}, _METADATA, presence=presence) if value else None
         else:
             found = _compare(value, before, shape.child(key), presence=presence)
@@ -151,52 +218,3 @@ def _compare_items(new: dict[str, Any], old: dict[str, Any] | None, shape: Shape
             out["."] = {}
         return out
     return out or None
-
-
-def named(items: list[Any], shape: Shape) -> dict[str, Any]:
-    """Give list items under the names that FieldsV1 gives them."""
-    if shape.as_set:
-        return {"v:" + _sorted_text(item).decode(): item for item in items}
-    out = {}
-    for item in items:
-        key = {name: item.get(name, shape.key_defaults.get(name)) for name in shape.keys if name in item or name in shape.key_defaults}
-        out["k:" + _sorted_text(key).decode()] = item
-    return out
-
-
-def is_member(fields: Fields) -> bool:
-    """Say whether a node of FieldsV1 is itself in the set."""
-    return not fields or "." in fields
-
-
-def union(one: Fields, two: Fields) -> Fields:
-    """Give the fields that are in either."""
-    out = dict(one)
-    for key, value in two.items():
-        if key not in out or key == ".":
-            out[key] = value
-            continue
-        both = union(out[key], value)
-        if both and "." not in both and (is_member(out[key]) or is_member(value)):
-            both["."] = {}
-        out[key] = {} if both == {".": {}} else both
-    return out
-
-
-def without(one: Fields, two: Fields) -> Fields:
-    """Give the fields of *one* that are not in *two*."""
-    out: Fields = {}
-    for key, value in one.items():
-        other = two.get(key)
-        if other is None:
-            out[key] = value
-        elif key != ".":
-            left = without(value, other)
-            left.pop(".", None)
-            if is_member(value) and not is_member(other):
-                if left:
-                    left["."] = {}
-                out[key] = left
-            elif left:
-                out[key] = left
-    return out

@@ -103,4 +103,13 @@ STATUS = struct(
 )
 POD = struct("Pod", "", metadata=METADATA, spec=always(SPEC), status=always(STATUS))
 TEMPLATE_METADATA = struct("ObjectMeta", METADATA_FIELDS, labels=TEXT_MAP, annotations=TEXT_MAP, **METADATA.fields)
+_OWNER = atomic(struct("OwnerReference", "apiVersion:s kind:s name:s uid:s controller:b blockOwnerDeletion:b"))
+OBJECT_METADATA = struct(
+    "ObjectMeta",
+    METADATA_FIELDS,
+    labels=TEXT_MAP,
+    annotations=TEXT_MAP,
+    finalizers=METADATA.fields["finalizers"],
+    ownerReferences=keyed(_OWNER, "uid"),
+)
 TEMPLATE = struct("PodTemplateSpec", "", metadata=always(TEMPLATE_METADATA), spec=always(SPEC))

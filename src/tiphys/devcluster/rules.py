@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tiphys.devcluster.errors import Cause
     from tiphys.devcluster.history import Stored
     from tiphys.devcluster.resources import ResourceType
+    from tiphys.devcluster.shapes import Shape
     from tiphys.devcluster.sources import Names
 
 Manifest = dict[str, Any]
@@ -38,6 +39,7 @@ class Admission:
 
     *old* is None for a create. *warnings* goes back to the client. *subresource* is "" for the main resource.
     *unversioned* marks a full update that names no resourceVersion. *service_network* is where cluster IPs come from.
+    *owners* are the managedFields after a server-side apply, which knows them already; None for all other writes.
     """
 
     resource: ResourceType
@@ -54,6 +56,7 @@ class Admission:
     warnings: list[str] = field(default_factory=list)
     unknown_fields: list[str] = field(default_factory=list)
     duplicate_fields: list[str] = field(default_factory=list)
+    owners: list[dict[str, Any]] | None = None
 
     @property
     def subresource_is_status(self) -> bool:
@@ -89,6 +92,11 @@ class Rules:
 
     #: how lists and maps of this kind merge and are owned
     shape = ANY
+
+    @property
+    def typed(self) -> Shape:
+        """The shape with the types of all fields, as server-side apply needs it."""
+        return self.shape
 
     def admit(self, manifest: Manifest, write: Admission) -> None:
         """Prune, default and prepare *manifest* in place; may raise StatusError."""

@@ -136,6 +136,33 @@ def shape_of(schema: Schema) -> Shape:
     return Shape(fields=fields, items=items if items is not ANY else None)
 
 
+_UNTYPED = Shape(untyped=True)
+_PYTHON = {"integer": int, "number": float, "string": str, "boolean": bool}
+
+
+def typed_shape_of(schema: Schema) -> Shape:
+    """Give the shape of *schema* with the types of all fields."""
+    if schema.int_or_string:
+        return Shape(scalar=("scalar", object))
+    if schema.type in _PYTHON:
+        return Shape(scalar=(schema.type, _PYTHON[schema.type]))
+    if schema.type == "array":
+        item = typed_shape_of(schema.items) if schema.items is not None else _UNTYPED
+        plain = shape_of(schema)
+        return Shape(items=item, keys=plain.keys, as_set=plain.as_set, key_defaults=plain.key_defaults, scalar=("list", list))
+    fields = {key: typed_shape_of(value) for key, value in schema.properties.items()}
+    if schema.embedded:
+        fields |= {key: fields.get(key, _UNTYPED) for key in _METADATA_OF_EMBEDDED}
+    if schema.additional is not None:
+        other: Shape | None = typed_shape_of(schema.additional)
+    else:
+        other = _UNTYPED if schema.preserves or schema.open else None
+    if not schema.type and not fields and other is not None:
+        return _UNTYPED
+    closed = "" if other is not None else "object"
+    return Shape(fields=fields, items=other, atomic=schema.map_atomic, go_name=closed, scalar=("map", dict))
+
+
 def text_of(path: Path) -> str:
     """Write a path as messages do: `spec.ports[0].name`."""
     parts: list[str] = []

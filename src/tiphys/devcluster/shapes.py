@@ -28,7 +28,7 @@ class Shape:
     A list is atomic unless *keys* (a map of items) or *as_set* says otherwise; a map is granular unless *atomic*.
     *patch_key* is the key by which a strategic merge patch finds list items. *always* marks structs that exist even in
     an empty object of the kind, so that nobody owns their existence. *go_name* is set for structs, which have no other
-    fields than *fields*; *scalar* is (Go type, Python type) where only that will do.
+    fields than *fields*; *scalar* is (Go type, Python type) where only that will do. Below *untyped* anything may be.
     """
 
     fields: Mapping[str, Shape] = field(default_factory=dict)
@@ -42,10 +42,11 @@ class Shape:
     patch_merges: bool = False
     go_name: str = ""
     scalar: tuple[str, type] | None = None
+    untyped: bool = False
 
     def child(self, name: str) -> Shape:
         """Give the shape of one field, or of a map's value."""
-        return self.fields.get(name) or self.items or ANY
+        return self.fields.get(name) or self.items or (self if self.untyped else ANY)
 
     @property
     def item(self) -> Shape:

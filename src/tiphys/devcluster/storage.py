@@ -225,7 +225,7 @@ class Store:
         if write.subresource == "scale":
             scaling = Scaling.of_manifest(manifest, resource, there)
             return self._rescale(scaling, write, there)
-        return self._exchange(manifest, write, there)
+        return self.exchange(manifest, write, there)
 
     def patch(  # noqa: PLR0913 - the options of the API, all but four by keyword
         self,
@@ -265,13 +265,14 @@ class Store:
             changed = patched(before.copy(), kind, body, write)
             return self._rescale(Scaling.of_manifest(changed, resource, there), write, there)
         changed = patched(there.copy(), kind, body, write)
-        return self._exchange(changed, write, there, by_patch=True)
+        return self.exchange(changed, write, there, by_patch=True)
 
     def _rescale(self, scaling: Scaling, write: Admission, there: Stored) -> Stored:
         changed = merged_into(there.copy(), scaling, write.resource)
-        return scale_of(write.resource, self._exchange(changed, write, there, by_patch=True))
+        return scale_of(write.resource, self.exchange(changed, write, there, by_patch=True))
 
-    def _exchange(self, manifest: Manifest, write: Admission, there: Stored, *, by_patch: bool = False) -> Stored:
+    def exchange(self, manifest: Manifest, write: Admission, there: Stored, *, by_patch: bool = False) -> Stored:
+        """Put *manifest*, which is given away, in the place of *there*; *by_patch*: made out of it."""
         resource = write.resource
         write.old = there.manifest
         prepare_update(manifest, write, by_patch=by_patch)

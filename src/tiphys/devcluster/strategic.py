@@ -34,7 +34,7 @@ def _merged_map(target: dict[str, Any], patch: dict[str, Any], shape: Shape) -> 
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
-        raise StatusError(500, f"unknown patch type: {directive} in map: {_go_map(patch)}", reason="")
+        raise StatusError(500, f"unknown patch type: {directive} in map: {go_map(patch)}", reason="")
     if _RETAIN in patch:
         target = {key: value for key, value in target.items() if key in patch[_RETAIN]}
     for key, value in patch.items():
@@ -72,7 +72,7 @@ def _merged_items(target: list[Any], patch: list[Any], shape: Shape, order: list
     result = list(target)
     for item in patch:
         if not isinstance(item, dict) or key not in item:
-            raise StatusError(500, f"map: {_go_map(item)} does not contain declared merge key: {key}", reason="")
+            raise StatusError(500, f"map: {go_map(item)} does not contain declared merge key: {key}", reason="")
         places = [place for place, there in enumerate(result) if there.get(key) == item[key]]
         if item.get(_DIRECTIVE) == "delete":
             result = [there for there in result if there.get(key) != item[key]]
@@ -110,8 +110,8 @@ def _clean(value: Json) -> Json:
     return value
 
 
-def _go_map(value: Json) -> str:
+def go_map(value: Json) -> str:
     """Write a map as Go prints it."""
     if not isinstance(value, dict):
         return str(value)
-    return "map[" + " ".join(f"{key}:{_go_map(item)}" for key, item in sorted(value.items())) + "]"
+    return "map[" + " ".join(f"{key}:{go_map(item)}" for key, item in sorted(value.items())) + "]"

@@ -51,7 +51,10 @@ def prepare_create(manifest: Manifest, write: Admission, namespace: str) -> None
         manifest.pop("status", None)
     rules.admit(manifest, write)
     _settle_unknown_fields(write)
-    managed.record_create(manifest, write)
+    if write.owners is None:
+        managed.record_create(manifest, write)
+    else:
+        managed.record(manifest, write.owners)
     rules.complete(manifest, write)
     causes = [*metadata_causes(manifest, rules.name_format, generated=generated), *rules.validate(manifest, write)]
     if causes:
@@ -97,7 +100,10 @@ def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> N
     metadata = manifest["metadata"]
     _tidy(metadata)
     _settle_unknown_fields(write, by_patch=by_patch)
-    managed.record_update(manifest, write, reset=given in ([], [{}]))
+    if write.owners is None:
+        managed.record_update(manifest, write, given=given)
+    else:
+        managed.record(manifest, write.owners)
     rules.complete(manifest, write)
     if rules.counts_generations and not write.subresource_is_status and rules.changed(manifest, old):
         metadata["generation"] = before.get("generation", 0) + 1

@@ -58,8 +58,8 @@ async def replay(url: str, outcome: Path, *arguments: str) -> dict[str, bool]:
 @pytest.mark.parametrize(
     ("topic", "arguments", "wanted"),
     [
-        ("1-custom-resources", ("--server", "1.36-crd", "--skip", "ssa"), 0.93),
-        ("2-workloads", ("--skip", "rs-ssa", *OLDER), 0.7),
+        ("1-custom-resources", ("--server", "1.36-crd"), 0.97),
+        ("2-workloads", OLDER, 0.7),
         ("3-watches", ("--server", "1.36-crd"), 0.93),
     ],
 )

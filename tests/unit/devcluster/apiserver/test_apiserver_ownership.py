@@ -5,8 +5,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tiphys.devcluster.fieldsets import Fields, common, is_member, paths, union, without
 from tiphys.devcluster.kinds import CONFIG_MAPS, REPLICA_SETS
-from tiphys.devcluster.managed import Fields, is_member, union, without
 from tiphys.devcluster.patching import PatchKind
 from tiphys.devcluster.sources import Names
 from tiphys.devcluster.storage import Store
@@ -40,6 +40,8 @@ def members(found: Fields, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
 def test_sets_of_fields_unite_and_subtract_like_sets(one: Fields, two: Fields) -> None:
     assert members(union(one, two)) == members(one) | members(two)
     assert members(without(one, two)) == members(one) - members(two)
+    assert members(common(one, two)) == members(one) & members(two)
+    assert set(paths(one)) == {"".join(step.replace("f:", ".") for step in path) for path in members(one)}
 
 
 def owners(manifest: dict[str, Any]) -> dict[tuple[str, str], Fields]:

@@ -1,0 +1,1 @@
+"""What does a server-side apply make of an object, and of who owns its fields?"""
