@@ -26,6 +26,7 @@ from tiphys.controller.queue import WorkQueue
 from tiphys.controller.telemetry import Telemetry
 from tiphys.core.actions import Action, Event, Plan
 from tiphys.core.decide import decide as decide_rollout
+from tiphys.core.decide import standstill
 from tiphys.core.invariants import violated
 from tiphys.core.observed import Observed
 from tiphys.devcluster import errors as devcluster_errors
@@ -340,10 +341,12 @@ class InProcessController:
         product: "AskedProduct | None" = None,
         probes: bool = True,
         outside: Mapping[str, RouterApi] | None = None,
+        analysed: bool = False,
     ) -> None:
         self.cluster = cluster
         self.probes = probes
         self.product = product
+        self.analysed = analysed
         self.outside = outside or {}
         external = {name: partial(external_router, name) for name in self.outside}
         self.routers = replace(routers or RouterSettings(), external=external)
@@ -381,6 +384,7 @@ class InProcessController:
             telemetry=self.telemetry,
             decide=self._decide,
             gate=self._gate,
+            standstill=partial(standstill, analysed=self.analysed),
             probes=self.probes,
         )
         self.caches.start(self.loop)

@@ -150,7 +150,8 @@ class Story:
     """
     A Rollout `web` in a cluster of its own, whose time stands still until somebody waits.
 
-    A *version* is an image tag. Every write of the controller is looked at by an `Onlooker`.
+    A *version* is an image tag. Every write of the controller is looked at by an `Onlooker`. *analysed* says that a test plays those
+    who make AnalysisRuns (see `analyst`): only then a Rollout may ask for them.
     """
 
     def __init__(
@@ -159,9 +160,11 @@ class Story:
         *,
         prepare: Callable[[InProcessController], None] | None = None,
         product: Balancer | None = None,
+        analysed: bool = False,
     ) -> None:
-        self.cluster = VirtualCluster(definitions=_definitions())
-        self.controller = InProcessController(self.cluster, decide=self._decide, gate=violated, product=product)
+        self.cluster = VirtualCluster(definitions=_definitions(analysed=analysed))
+        self.analysed = analysed
+        self.controller = InProcessController(self.cluster, decide=self._decide, gate=violated, product=product, analysed=analysed)
         if product is not None:
             product.join(self.cluster, says=lambda _router: self.weights[1])
         self.onlooker = Onlooker(self.controller)
@@ -179,7 +182,7 @@ class Story:
         if self.verification is not None and seen.router is not None:
             picture = dataclasses.replace(seen.router, verified=self.verification, detail="a verifier that was put in its place")
             seen = dataclasses.replace(seen, router=picture)
-        self.last = decide(seen)
+        self.last = decide(seen, analysed=self.analysed)
         return self.last
 
     # What people do
@@ -383,22 +386,22 @@ class Story:
 
 
 @cache
-def _definitions() -> tuple[Manifest, ...]:
+def _definitions(*, analysed: bool) -> tuple[Manifest, ...]:
     """Give the definitions that a story needs; the store keeps copies."""
-    needed = {"Rollout", "VirtualService", "DestinationRule"}
+    needed = {"Rollout", "VirtualService", "DestinationRule", *(("AnalysisRun",) if analysed else ())}
     return tuple(
         found for found in (*foreign_definitions("networking.istio.io"), *crd_manifests()) if found["spec"]["names"]["kind"] in needed
     )
 
 
-def told(*steps: Manifest, image: str = "1", product: Balancer | None = None, **given: Any) -> Story:  # noqa: ANN401 - see `app`
+def told(*steps: Manifest, image: str = "1", product: Balancer | None = None, analysed: bool = False, **given: Any) -> Story:  # noqa: ANN401 - see `app`
     """Give a story at rest on its first version."""
-    return at_rest(app(*steps, image=image, **given), product=product)
+    return at_rest(app(*steps, image=image, **given), product=product, analysed=analysed)
 
 
-def at_rest(manifests: Iterable[Manifest], *, product: Balancer | None = None) -> Story:
+def at_rest(manifests: Iterable[Manifest], *, product: Balancer | None = None, analysed: bool = False) -> Story:
     """Give a story of *manifests* at rest on its first version."""
-    story = Story(manifests, product=product)
+    story = Story(manifests, product=product, analysed=analysed)
     story.rest()
     story.forget()
     return story
@@ -413,3 +416,10 @@ def subsequence(wanted: Sequence[T], found: Sequence[T]) -> bool:
 def _version(replica_set: Manifest) -> str:
     image = replica_set["spec"]["template"]["spec"]["containers"][0]["image"]
     return str(image.rpartition(":")[2])
+
+
+def scaled(story: Story) -> list[tuple[str, int]]:
+    """Give version and new size of every ReplicaSet that the controller scaled, in order."""
+    messages = [message for _, reason, message in story.controller.told.events if reason == "ScalingReplicaSet"]
+    by_name = {found["metadata"]["name"]: version for version, found in story.replica_sets.items()}
+    return [(by_name[message.split(" ReplicaSet ")[1].split(" ")[0]], int(message.rpartition(" ")[2])) for message in messages]

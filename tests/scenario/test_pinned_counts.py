@@ -5,15 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from scenarios import PAUSE_STEP, REPLICA_SET, Story, scale, told, weight
+from scenarios import PAUSE_STEP, REPLICA_SET, scale, scaled, told, weight
 from tiphys.api import names
-
-
-def scaled(story: Story) -> list[tuple[str, int]]:
-    """Name (version, new size) of every ReplicaSet the controller scaled, in order."""
-    messages = [message for _, reason, message in story.controller.told.events if reason == "ScalingReplicaSet"]
-    by_name = {found["metadata"]["name"]: version for version, found in story.replica_sets.items()}
-    return [(by_name[message.split(" ReplicaSet ")[1].split(" ")[0]], int(message.rpartition(" ")[2])) for message in messages]
 
 
 def test_11_an_aborted_canary_held_by_its_delay_keeps_its_size_when_replicas_change() -> None:
@@ -38,8 +31,7 @@ def test_11_an_aborted_canary_held_by_its_delay_keeps_its_size_when_replicas_cha
 
 
 @pytest.mark.parametrize("routing", ["istio", "subsets"])
-def test_15_16_an_old_version_that_a_service_or_a_subset_still_names_is_not_scaled_down(routing: Any) -> None:  # noqa: ANN401 - a literal
-    """A missing DestinationRule is an InvalidSpec here, so nothing is scaled down then either."""
+def test_15_an_old_version_that_a_service_or_a_subset_still_names_is_not_scaled_down(routing: Any) -> None:  # noqa: ANN401 - a literal
     story = told(weight(50), PAUSE_STEP, routing=routing)
     story.set_image("2")
     story.until_phase("Paused", "CanaryPauseStep")

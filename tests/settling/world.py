@@ -15,6 +15,7 @@ from tiphys.core.actions import (
     Action,
     CreateReplicaSet,
     DeleteReplicaSet,
+    EndRun,
     EvictPod,
     LabelPod,
     Plan,
@@ -203,7 +204,7 @@ class World:
                     self.managed.add(action.name)
             case RouteTraffic():
                 self._route(action)
-            case LabelPod() | EvictPod() | ScaleWorkload():
+            case LabelPod() | EvictPod() | ScaleWorkload() | EndRun():
                 pass  # pods have no names here, and there is nothing beside the Rollout
 
     def _assert_not_live(self, action: SwitchService) -> None:

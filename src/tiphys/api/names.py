@@ -42,6 +42,8 @@ HIDDEN_METADATA: Final = "tiphys.dev/hidden-metadata"
 """On a ReplicaSet: values of its template that ephemeral metadata hides (JSON, as the reference's record of that)."""
 PODS_METADATA: Final = "tiphys.dev/pods-metadata"
 """On a ReplicaSet: labels and annotations (JSON, null takes one away) that its pods still have to get."""
+RUNS_COUNT_AFTER: Final = "tiphys.dev/runs-count-after"
+"""On a Rollout: when the newest AnalysisRun was made that an earlier attempt rests on, so that no retry is judged by it."""
 ROUTED_BY: Final = "tiphys.dev/routed-by"
 """The routers (JSON) through which a Rollout was steered, so that nothing is left behind when its spec names others."""
 

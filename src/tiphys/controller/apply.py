@@ -11,10 +11,10 @@ from tiphys.api.equality import same_template
 from tiphys.api.errors import TiphysError
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
-from tiphys.api.words import EventType, Reason
+from tiphys.api.words import GROUP, EventType, Reason
 from tiphys.api.workloads import ReplicaSet
 from tiphys.controller import purposes
-from tiphys.controller.cluster import Cluster, about, key_of, replica_set_ref, rollout_ref, service_ref
+from tiphys.controller.cluster import ANALYSIS_RUN, Cluster, about, key_of, replica_set_ref, rollout_ref, service_ref
 from tiphys.controller.contention import Said
 from tiphys.controller.manifests import new_replica_set
 from tiphys.controller.named import GROUPS
@@ -24,6 +24,7 @@ from tiphys.core.actions import (
     Action,
     CreateReplicaSet,
     DeleteReplicaSet,
+    EndRun,
     Event,
     EvictPod,
     LabelPod,
@@ -121,7 +122,8 @@ class _Pass:
         | SwitchService
         | ScaleWorkload
         | LabelPod
-        | EvictPod,
+        | EvictPod
+        | EndRun,
     ) -> Event | None:
         """Do what *action* says, and give the event that is to be told of it."""
         purpose = purposes.of_action(action, self._seen)
@@ -147,6 +149,10 @@ class _Pass:
                 await self._cluster.mark_pod(self._key, name, {"metadata": {"uid": uid, **msgspec.to_builtins(change)}}, purpose=purpose)
             case EvictPod(name=name):
                 await self._cluster.evict(self._key, name, purpose=purpose)
+            case EndRun(name=name):
+                version = next(run for run in self._seen.runs if run.metadata.name == name).metadata.resource_version
+                ref = Ref(group=GROUP, kind=ANALYSIS_RUN, namespace=self._key.namespace, name=name)
+                await self._patch(ref, version, purpose, annotations={}, spec={"terminate": True})
             case SwitchService(name=name, pod_hash=pod_hash, annotate=annotate):
                 version = self._seen.services[name].metadata.resource_version
                 annotations = {names.MANAGED_BY: self._key.name} if annotate else {}

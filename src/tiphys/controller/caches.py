@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from tiphys.api import names
+from tiphys.api.analysis import AnalysisRun
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
 from tiphys.api.words import Phase
 from tiphys.api.workloads import EndpointSlice, ReplicaSet, Service
-from tiphys.controller.cluster import ENDPOINT_SLICE, REPLICA_SET, ROLLOUT, SERVICE, Kind, Watched
+from tiphys.controller.cluster import ANALYSIS_RUN, ENDPOINT_SLICE, REPLICA_SET, ROLLOUT, SERVICE, Kind, Watched
 from tiphys.controller.indexes import (
     managers_of,
     manifest_owner,
@@ -23,7 +24,7 @@ from tiphys.controller.indexes import (
     uid_of,
     version_in,
 )
-from tiphys.controller.keeping import own_replica_set, own_rollout
+from tiphys.controller.keeping import own_replica_set, own_rollout, own_run
 from tiphys.controller.minding import Minding
 from tiphys.controller.named import Naming, services_of
 from tiphys.kube.store import Key, Store, identity, newer
@@ -35,6 +36,7 @@ REPLICA_SET_KIND: Final[Kind] = ("apps", REPLICA_SET)
 SERVICE_KIND: Final[Kind] = ("", SERVICE)
 _AT_REST: Final = frozenset({Phase.HEALTHY, Phase.DEGRADED})
 SLICE_KIND: Final[Kind] = ("discovery.k8s.io", ENDPOINT_SLICE)
+ANALYSIS_RUN_KIND: Final[Kind] = ("argoproj.io", ANALYSIS_RUN)
 
 
 class Feed(Protocol):
@@ -87,6 +89,7 @@ class Mirror:
             ReplicaSet, own=own_replica_set, indexes={"owner": owner_uid, "stray": stray_in, "version": version_in}
         )
         self.services: Store[Service] = Store(Service, indexes={"manager": managers_of})
+        self._runs: Store[AnalysisRun] = Store(AnalysisRun, own=own_run, indexes={"owner": owner_uid})
         self._slices: Store[EndpointSlice] = Store(EndpointSlice, indexes={"service": sliced_service})
         self._manifests: dict[Kind, Store[Manifest]] = {}
         self._started: set[Kind] = set()
@@ -126,6 +129,10 @@ class Mirror:
     def owned(self, uid: str) -> Sequence[ReplicaSet]:
         """Give the ReplicaSets whose controller is the owner *uid*, in no particular order."""
         return [found for found in self.replica_sets.by_index("owner", uid) if found.metadata.uid not in self._dead]
+
+    def runs(self, uid: str) -> Sequence[AnalysisRun]:
+        """Give the AnalysisRuns whose controller is the owner *uid*, by name."""
+        return sorted(self._runs.by_index("owner", uid), key=lambda run: run.metadata.name)
 
     def strays(self, namespace: str) -> Sequence[ReplicaSet]:
         """Give the ReplicaSets with a hash label and without a controller."""
@@ -223,6 +230,8 @@ class Mirror:
                 return self.services
             case ("discovery.k8s.io", "EndpointSlice"):
                 return self._slices
+            case ("argoproj.io", "AnalysisRun"):
+                return self._runs
             case _:
                 return self._manifests.setdefault(
                     kind, Store(Manifest, indexes={"owner": manifest_owner, "mention": mentions_of(kind), "manager": marks_of(kind)})
@@ -263,6 +272,8 @@ class Mirror:
                 self.services.subscribe(self._service_changed)
             case ("discovery.k8s.io", "EndpointSlice"):
                 self._slices.subscribe(self._slice_changed)
+            case ("argoproj.io", "AnalysisRun"):
+                self._runs.subscribe(self._run_changed)
             case ("argoproj.io", "Rollout") | ("apps", "ReplicaSet"):
                 pass
             case _:
@@ -302,6 +313,10 @@ class Mirror:
     def _slice_changed(self, _key: Key, old: EndpointSlice | None, new: EndpointSlice | None) -> None:
         for place in {place for each in (old, new) if each is not None for place in sliced_service(each)}:
             self._tell(self.rollouts.by_index("service", place))
+
+    def _run_changed(self, _key: Key, old: AnalysisRun | None, new: AnalysisRun | None) -> None:
+        for uid in {uid for each in (old, new) if each is not None for uid in owner_uid(each)}:
+            self._tell(self.rollouts.by_index("uid", uid))
 
     def _manifest_handler(self, kind: Kind) -> Callable[[Key, Manifest | None, Manifest | None], None]:
         group, name = kind

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
+from tiphys.api.analysis import AnalysisRun
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
 from tiphys.api.words import GROUP
@@ -18,6 +19,7 @@ ROLLOUT: Final = "Rollout"
 REPLICA_SET: Final = "ReplicaSet"
 SERVICE: Final = "Service"
 ENDPOINT_SLICE: Final = "EndpointSlice"
+ANALYSIS_RUN: Final = "AnalysisRun"
 
 Kind = tuple[str, str]
 """Group and kind."""
@@ -65,6 +67,9 @@ class Caches(Protocol):
 
     def owned(self, uid: str) -> Sequence[ReplicaSet]:
         """Give the ReplicaSets whose controller is the owner *uid*, in no particular order."""
+
+    def runs(self, uid: str) -> Sequence[AnalysisRun]:
+        """Give the AnalysisRuns whose controller is the owner *uid*, by name."""
 
     def strays(self, namespace: str) -> Sequence[ReplicaSet]:
         """Give the ReplicaSets with a hash label and without a controller."""

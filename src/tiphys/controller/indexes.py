@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from tiphys.api import names
+from tiphys.api.analysis import AnalysisRun
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import EndpointSlice, ReplicaSet, Service
@@ -15,8 +16,8 @@ from tiphys.traffic.table import MARKS, MENTIONS
 SERVICE_NAME_LABEL: Final = "kubernetes.io/service-name"
 
 
-def owner_uid(found: ReplicaSet) -> Iterable[str]:
-    """Give the uid of a ReplicaSet's controller, if it has one."""
+def owner_uid(found: ReplicaSet | AnalysisRun) -> Iterable[str]:
+    """Give the uid of an object's controller, if it has one."""
     controller = found.metadata.controller
     return () if controller is None else (controller.uid,)
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from tiphys.api.analysis import AnalysisRun, AnalysisRunSpec, AnalysisRunStatus
 from tiphys.api.rollout import Rollout, Step
 from tiphys.api.status import StepPluginStatus
 from tiphys.api.workloads import ReplicaSet
@@ -39,6 +40,12 @@ def _own_plugin_status(found: StepPluginStatus) -> StepPluginStatus:
 def own_replica_set(found: ReplicaSet) -> ReplicaSet:
     """Copy the raw template, for the same reason."""
     return msgspec.structs.replace(found, spec=msgspec.structs.replace(found.spec, template=_copied(found.spec.template)))
+
+
+def own_run(found: AnalysisRun) -> AnalysisRun:
+    """Keep what decisions need: who made it and what it is for, whether it is to end, what came of it in one word and one line."""
+    status = None if found.status is None else AnalysisRunStatus(phase=found.status.phase, message=found.status.message)
+    return msgspec.structs.replace(found, spec=AnalysisRunSpec(terminate=found.spec.terminate), status=status)
 
 
 def _copied(raw: msgspec.Raw) -> msgspec.Raw:

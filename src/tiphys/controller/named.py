@@ -6,6 +6,9 @@ from typing import Final
 
 from tiphys.api.rollout import Rollout
 from tiphys.api.validation import named_services
+from tiphys.api.words import GROUP
+from tiphys.controller.cluster import ANALYSIS_RUN
+from tiphys.core.runs import needs_runs
 from tiphys.traffic.router import Ref, Router, Search, Searching
 
 GROUPS: Final[Mapping[str, str]] = {"Deployment": "apps", "PodTemplate": ""}
@@ -14,37 +17,44 @@ GROUPS: Final[Mapping[str, str]] = {"Deployment": "apps", "PodTemplate": ""}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Named:
-    """The Services a Rollout names (without empty names, each once), its routers, the objects these read and what they look for."""
+    """
+    The Services a Rollout names (without empty names, each once), its routers, the objects these read and what they look for.
+
+    *analysed* tells that it rests on AnalysisRuns.
+    """
 
     services: tuple[str, ...]
     routers: tuple[Router, ...]
     refs: tuple[Ref, ...]
     searches: tuple[Search, ...] = ()
     workload: Ref | None = None
+    analysed: bool = False
 
     @property
     def kinds(self) -> frozenset[tuple[str, str]]:
-        """Groups and kinds that must be watched for the routers, and for what the template comes from."""
-        return kinds_of((*self.refs, *((self.workload,) if self.workload is not None else ())), self.searches)
+        """Groups and kinds that must be watched for the routers, for what the template comes from, and for analyses."""
+        found = kinds_of((*self.refs, *((self.workload,) if self.workload is not None else ())), self.searches)
+        return found | {(GROUP, ANALYSIS_RUN)} if self.analysed else found
 
 
 @dataclass(slots=True)
 class Naming:
     """
-    Answers what a Rollout names, and remembers it per generation of the spec (and which of the ping-pong Services is stable).
+    Answers what a Rollout names, and remembers it per generation of the spec (and what else of its status that depends on).
 
     *routers_of* makes the routers of a Rollout (`tiphys.traffic.table`).
     """
 
     routers_of: Callable[[Rollout], Sequence[Router]]
-    _known: dict[str, tuple[int, str, Named]] = field(default_factory=dict)
+    _known: dict[str, tuple[int, str, bool, Named]] = field(default_factory=dict)
 
     def of(self, rollout: Rollout) -> Named:
         """Give what *rollout* names."""
         uid, generation, stable = rollout.metadata.uid, rollout.metadata.generation, rollout.status.canary.stable_ping_pong
+        analysed = needs_runs(rollout)
         known = self._known.get(uid)
-        if known is not None and generation and known[:2] == (generation, stable):
-            return known[2]
+        if known is not None and generation and known[:3] == (generation, stable, analysed):
+            return known[3]
         routers = tuple(self.routers_of(rollout))
         named = Named(
             services=services_of(rollout),
@@ -52,8 +62,9 @@ class Naming:
             refs=refs_of(routers),
             searches=searches_of(routers),
             workload=workload_of(rollout),
+            analysed=analysed,
         )
-        self._known[uid] = (generation, stable, named)
+        self._known[uid] = (generation, stable, analysed, named)
         return named
 
     def or_nothing(self, rollout: Rollout) -> Named | None:

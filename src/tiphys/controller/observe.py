@@ -123,6 +123,7 @@ class Eye:
                 (*wrong, *resolved.problems, *template_problems, *references, *router_problems, *self._verifier.problems(rollout))
             ),
             pods=None if pods is None else _owned_pods(pods, replica_sets),
+            runs=tuple(self._caches.runs(rollout.metadata.uid)) if named.analysed else (),
             workload=resolved.workload,
         )
         verified = self._verifier.look(seen, named.routers, found, self._serving(rollout, named))

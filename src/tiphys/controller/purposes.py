@@ -7,6 +7,7 @@ from tiphys.core.actions import (
     Action,
     CreateReplicaSet,
     DeleteReplicaSet,
+    EndRun,
     EvictPod,
     LabelPod,
     RouteTraffic,
@@ -43,6 +44,8 @@ def of_action(action: Action, seen: Observed) -> str:
             return f"pod {name}: {', '.join([*change.labels, *change.annotations])}{at}"
         case EvictPod(name=name):
             return f"restart pod {name}"
+        case EndRun(name=name):
+            return f"end AnalysisRun {name}, which nobody rests on any more{at}"
         case RouteTraffic(wish=wish):
             return f"{of_wish(wish)}{at}"
         case _:

@@ -142,6 +142,14 @@ class EvictPod:
     event: Event | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndRun:
+    """Ask an AnalysisRun that nobody rests on any more to end."""
+
+    name: str
+    event: Event | None = None
+
+
 Action = (
     CreateReplicaSet
     | UpdateReplicaSet
@@ -152,6 +160,7 @@ Action = (
     | ScaleWorkload
     | LabelPod
     | EvictPod
+    | EndRun
 )
 
 

@@ -12,16 +12,11 @@ from tiphys.api.status import BlueGreenStatus, CanaryStatus, RolloutStatus
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, Because, CreateReplicaSet, Event, Plan, SwitchService, UpdateReplicaSet, Why
 from tiphys.core.bluegreen_gates import (
-    POST_PROMOTION,
-    PRE_PROMOTION,
-    Gate,
     Passage,
-    Verdict,
     pass_gates,
     post_promotion,
     pre_promotion,
-    waits_for_analysis,
-    with_inconclusive_pause,
+    with_verdicts,
 )
 from tiphys.core.bluegreen_situation import BlueGreen, find_blue_green, saturated
 from tiphys.core.bluegreen_sizes import size_all
@@ -33,6 +28,7 @@ from tiphys.core.report import Facts, Report, report, timed_out
 from tiphys.core.resizing import growing_first, resize
 from tiphys.core.restart import restart_pods
 from tiphys.core.revisions import forget_old, hash_of, inside_window, note_revision
+from tiphys.core.runs import Gate, Purpose, Verdict, end_runs, note_runs, open_gate
 from tiphys.core.templates import change_templates
 from tiphys.core.workload import note_workload, observed_generation, scale_workload
 
@@ -78,7 +74,7 @@ def decide_blue_green(seen: Observed, strategy: BlueGreenStrategy) -> Plan:
     reasons = (end.passage.because, end.switch.because, restart.because, *end.because, *held)
     because = tuple(dict.fromkeys(reason for reason in reasons if reason is not None))
     return Plan(
-        actions=(*ordered, *restart.evictions, *changes.marking.pods),
+        actions=(*ordered, *restart.evictions, *changes.marking.pods, *end_runs(seen, (end.before, end.after))),
         status=told.status,
         events=(*told.events, *_promotion_event(now, end)),
         because=because,
@@ -92,8 +88,8 @@ def report_blue_green_standstill(seen: Observed, strategy: BlueGreenStrategy) ->
     """Report a blue-green Rollout whose pass failed: what was found and where it stands, but nothing that the pass wanted to reach."""
     now = find_blue_green(seen, strategy)
     here = Passage(free=False, pauses=now.pauses, controller_pause=now.controller_pause, checkpoint=now.checkpoint)
-    open_gate = Gate(verdict=Verdict.OPEN)
-    end = Outcome(before=open_gate, after=open_gate, passage=here, switch=Switch(selected=now.active))
+    before, after = open_gate(Purpose.PRE_PROMOTION), open_gate(Purpose.POST_PROMOTION)
+    end = Outcome(before=before, after=after, passage=here, switch=Switch(selected=now.active))
     return _report(now, end, _draft(now, end, None, restarted_at=seen.rollout.status.restarted_at), created="")
 
 
@@ -105,9 +101,8 @@ def _outcome(now: BlueGreen) -> Outcome:
     arrived = bool(switch.selected) and switch.selected == now.revisions.pod_hash
     after = post_promotion(now, cut_over=arrived)
     if arrived:
-        passage = with_inconclusive_pause(replace(passage, controller_pause=bool(passage.pauses)), after, now.seen.now)
-    failed = ((before, PRE_PROMOTION), (after, POST_PROMOTION))
-    cause = next((gate.cause(kind) for gate, kind in failed if gate.verdict is Verdict.FAILED), "")
+        passage = with_verdicts(replace(passage, controller_pause=bool(passage.pauses)), (after,), now.seen.now)
+    cause = before.cause or after.cause
     held = _not_promoted(now, after, arrived=arrived)
     return Outcome(
         before=before,
@@ -136,7 +131,7 @@ def _not_promoted(now: BlueGreen, after: Gate, *, arrived: bool) -> Because | No
         )
     if now.fresh and not saturated(new, now.replicas):
         return Because(why=Why.CANARY_NOT_READY, object=name, wanted=f"{now.replicas} available pods", found="fewer")
-    return None if after.verdict is Verdict.OPEN else waits_for_analysis(name, after, "post-promotion")
+    return None if after.verdict is Verdict.OPEN else after.waits(name)
 
 
 def _ordered(
@@ -148,7 +143,7 @@ def _ordered(
 ) -> tuple[Action, ...]:
     """Put pods first, then the selector under traffic, then what may shrink: each leaves the cluster serving if the next one fails."""
     growing, rest = growing_first(resizing)
-    note = note_workload(now.seen, note_revision(now.seen, now.revisions))
+    note = note_runs(now.seen, note_workload(now.seen, note_revision(now.seen, now.revisions)), now.runs_since)
     ordered = (note, create, preview, *growing, active, *rest, *forget_old(now.seen, now.revisions))
     return tuple(action for action in ordered if action is not None)
 
@@ -188,12 +183,13 @@ def _draft(now: BlueGreen, end: Outcome, preview: SwitchService | None, *, resta
 
 def _blue_green_status(now: BlueGreen, end: Outcome, preview: SwitchService | None) -> BlueGreenStatus:
     keeps_runs = now.forward and not end.promoted
-    stored = now.seen.rollout.status.blue_green
+    # What the analysis before the cut-over came to stays to be seen after it.
+    before = end.before.status if now.gated or now.started else now.seen.rollout.status.blue_green.pre_promotion_analysis_run_status
     return BlueGreenStatus(
         active_selector=end.switch.selected or "",
         preview_selector=(now.preview or "") if preview is None else preview.pod_hash,
         scale_up_preview_check_point=end.passage.checkpoint and not end.promoted,
-        pre_promotion_analysis_run_status=(end.before.status or stored.pre_promotion_analysis_run_status) if keeps_runs else None,
+        pre_promotion_analysis_run_status=before if keeps_runs else None,
         post_promotion_analysis_run_status=end.after.status if keeps_runs else None,
     )
 

@@ -1,55 +1,16 @@
 """May the new version take the traffic, and then become stable? (Lifecycle reference 7.3, 7.5, 7.6.)"""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from enum import Enum
-from typing import Final
 
-from tiphys.api import names, words
-from tiphys.api.analysis import AnalysisRun
+from tiphys.api import words
 from tiphys.api.meta import whole_seconds
 from tiphys.api.rollout import RolloutAnalysis
 from tiphys.api.status import PauseCondition, RunStatus
 from tiphys.core.actions import Because, Why
 from tiphys.core.bluegreen_situation import BlueGreen, saturated
-
-PRE_PROMOTION: Final = "PrePromotion"
-POST_PROMOTION: Final = "PostPromotion"
-
-
-class Verdict(Enum):
-    """What an analysis gate says."""
-
-    OPEN = "open"
-    """Passed, or there is none."""
-    SHUT = "shut"
-    """No result yet."""
-    INCONCLUSIVE = "inconclusive"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gate:
-    """One analysis gate: its verdict, and the run that it rests on."""
-
-    verdict: Verdict
-    run: AnalysisRun | None = None
-
-    @property
-    def status(self) -> RunStatus | None:
-        """Give what `status.blueGreen` says of the run."""
-        if self.run is None:
-            return None
-        phase, message = ("", "") if self.run.status is None else (self.run.status.phase, self.run.status.message)
-        return RunStatus(name=self.run.metadata.name, status=phase, message=message)
-
-    def cause(self, kind: str) -> str:
-        """Say why an abort follows (lifecycle 2.2)."""
-        when = "pre" if kind == PRE_PROMOTION else "post"
-        status = self.status
-        phase = "error" if status is not None and status.status == "Error" else "failed"
-        text = f"Blue/green {when}-promotion analysis phase {phase}"
-        return f"{text}: {status.message}" if status is not None and status.message else text
+from tiphys.core.runs import Gate, Purpose, Verdict, inconclusive, open_gate, read_gate, with_inconclusive_pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,34 +31,21 @@ class Passage:
 
 def pre_promotion(now: BlueGreen) -> Gate:
     """Read the analysis before cut-over; nothing is asked where the version is not gated."""
-    return _gate(now, now.strategy.pre_promotion_analysis, PRE_PROMOTION) if now.gated else Gate(verdict=Verdict.OPEN)
+    known = now.seen.rollout.status.blue_green.pre_promotion_analysis_run_status
+    return _gate(now, now.strategy.pre_promotion_analysis, Purpose.PRE_PROMOTION, asked=now.gated, known=known)
 
 
 def post_promotion(now: BlueGreen, *, cut_over: bool) -> Gate:
     """Read the analysis after cut-over, which keeps the version from becoming stable."""
     asked = cut_over and now.forward and not (now.fast or now.promote_full)
-    return _gate(now, now.strategy.post_promotion_analysis, POST_PROMOTION) if asked else Gate(verdict=Verdict.OPEN)
+    known = now.seen.rollout.status.blue_green.post_promotion_analysis_run_status
+    return _gate(now, now.strategy.post_promotion_analysis, Purpose.POST_PROMOTION, asked=asked, known=known)
 
 
-def _gate(now: BlueGreen, analysis: RolloutAnalysis | None, kind: str) -> Gate:
-    if analysis is None or not analysis.templates:
-        return Gate(verdict=Verdict.OPEN)
-    runs = [run for run in now.seen.runs if _is_for(run, kind, now.revisions.pod_hash)]
-    if not runs:
-        return Gate(verdict=Verdict.SHUT)
-    run = max(runs, key=lambda one: (one.metadata.creation_timestamp is not None, one.metadata.creation_timestamp, one.metadata.name))
-    phase = "" if run.status is None else run.status.phase
-    verdict = {
-        "Successful": Verdict.OPEN,
-        "Failed": Verdict.FAILED,
-        "Error": Verdict.FAILED,
-        "Inconclusive": Verdict.INCONCLUSIVE,
-    }.get(phase, Verdict.SHUT)
-    return Gate(verdict=verdict, run=run)
-
-
-def _is_for(run: AnalysisRun, kind: str, pod_hash: str) -> bool:
-    return run.metadata.labels.get(names.ROLLOUT_TYPE_LABEL) == kind and names.pod_hash(run.metadata.labels) == pod_hash
+def _gate(now: BlueGreen, analysis: RolloutAnalysis | None, purpose: Purpose, *, asked: bool, known: RunStatus | None) -> Gate:
+    if not asked:
+        return open_gate(purpose)
+    return read_gate(now.seen, analysis, purpose, pod_hash=now.revisions.pod_hash, since=now.runs_since, known=known)
 
 
 def pass_gates(now: BlueGreen, gate: Gate) -> Passage:
@@ -119,23 +67,16 @@ def pass_gates(now: BlueGreen, gate: Gate) -> Passage:
     if now.checkpoint:
         return _free(now)
     if gate.verdict is not Verdict.OPEN:
-        return replace(with_inconclusive_pause(here, gate, now.seen.now), because=waits_for_analysis(name, gate, "pre-promotion"))
+        # What a person said of an earlier pause is used up: the pause before the cut-over comes after the analysis.
+        waiting = replace(here, controller_pause=bool(here.pauses), because=gate.waits(name))
+        return with_verdicts(waiting, (gate,), now.seen.now)
     return _pause(now, here)
 
 
-def waits_for_analysis(name: str, gate: Gate, which: str) -> Because:
-    """Say that *name* waits for an analysis, and how far that is."""
-    run = gate.status
-    found = "none" if run is None else f"{run.name} {run.status or 'Pending'}"
-    return Because(why=Why.ANALYSIS, object=name, wanted=f"a successful {which} analysis", found=found)
-
-
-def with_inconclusive_pause(passage: Passage, gate: Gate, at: datetime) -> Passage:
+def with_verdicts(passage: Passage, gates: Iterable[Gate], at: datetime) -> Passage:
     """Let people look at an analysis that ended without a verdict; once they have, a new run has to answer (7.6)."""
-    if gate.verdict is not Verdict.INCONCLUSIVE or passage.controller_pause:
-        return passage
-    condition = PauseCondition(reason=words.PauseReason.INCONCLUSIVE_ANALYSIS, start_time=whole_seconds(at))
-    return replace(passage, pauses=(*passage.pauses, condition), controller_pause=True)
+    pauses = with_inconclusive_pause(passage.pauses, gates, at)
+    return replace(passage, pauses=pauses, controller_pause=passage.controller_pause or inconclusive(pauses))
 
 
 def _pause(now: BlueGreen, here: Passage) -> Passage:

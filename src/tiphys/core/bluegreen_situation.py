@@ -1,13 +1,15 @@
 """What do all questions about a blue-green Rollout share?"""
 
 from dataclasses import dataclass
+from datetime import datetime
 
-from tiphys.api import defaults, names, words
+from tiphys.api import defaults, names
 from tiphys.api.rollout import BlueGreenStrategy
 from tiphys.api.status import PauseCondition
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.observed import Observed
 from tiphys.core.revisions import Revisions, find_revisions, hash_of, inside_window
+from tiphys.core.runs import counting_from, inconclusive, taken_back
 from tiphys.core.slots import find_service, selects
 
 
@@ -19,7 +21,8 @@ class BlueGreen:
     *active* and *preview* are the hashes that the two Services select: empty where one selects none, nothing where there is no such
     Service. *promoted* means that the current template is the stable one, *fresh* that there is no stable version yet. *fast* tells
     that the way leads back to a version that needs no pause and no analysis (lifecycle 6.8); *started* that an attempt begins in this
-    pass, *superseded* that it replaces one that had not ended. Of an abort and a promote-full the abort counts (12.3).
+    pass, *superseded* that it replaces one that had not ended. Of an abort and a promote-full the abort counts (12.3). AnalysisRuns that
+    were made up to *runs_since* count no more.
     """
 
     seen: Observed
@@ -38,6 +41,7 @@ class BlueGreen:
     checkpoint: bool
     pauses: tuple[PauseCondition, ...]
     controller_pause: bool
+    runs_since: datetime | None = None
 
     @property
     def forward(self) -> bool:
@@ -47,8 +51,7 @@ class BlueGreen:
     @property
     def halted(self) -> bool:
         """Whether a person or an inconclusive analysis stopped all progress; promote-full outranks it (12.3 #2648)."""
-        inconclusive = any(pause.reason == words.PauseReason.INCONCLUSIVE_ANALYSIS for pause in self.pauses)
-        return (self.seen.rollout.spec.paused or inconclusive) and not self.promote_full
+        return (self.seen.rollout.spec.paused or inconclusive(self.pauses)) and not self.promote_full
 
     @property
     def cut_over(self) -> bool:
@@ -98,6 +101,7 @@ def find_blue_green(seen: Observed, strategy: BlueGreenStrategy) -> BlueGreen:
         checkpoint=status.blue_green.scale_up_preview_check_point and under_way,
         pauses=status.pause_conditions if under_way and not status.promote_full else (),
         controller_pause=status.controller_pause and under_way,
+        runs_since=counting_from(seen, revisions.pod_hash, anew=changed or taken_back(status)),
     )
 
 

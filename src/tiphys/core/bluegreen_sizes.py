@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
-from tiphys.api import defaults, names, words
+from tiphys.api import defaults, names
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Why
-from tiphys.core.bluegreen_gates import Verdict, post_promotion
+from tiphys.core.bluegreen_gates import post_promotion
 from tiphys.core.bluegreen_situation import BlueGreen
 from tiphys.core.revisions import hash_of
+from tiphys.core.runs import Verdict, inconclusive
 from tiphys.core.sizing import Sizing, by_deadline, keeps, serving
 
 
@@ -90,7 +91,7 @@ def _was_whole(rs: ReplicaSet) -> bool:
 
 def _frozen(now: BlueGreen) -> bool:
     """Whether old versions stay because an analysis may still send the traffic back to them (7.4)."""
-    if any(pause.reason == words.PauseReason.INCONCLUSIVE_ANALYSIS for pause in now.pauses):
+    if inconclusive(now.pauses):
         return True
     undecided = post_promotion(now, cut_over=now.cut_over).verdict is not Verdict.OPEN
     return undecided and now.strategy.scale_down_delay_seconds is None

@@ -22,6 +22,7 @@ from tiphys.core.resizing import growing_first, resize
 from tiphys.core.restart import restart_pods
 from tiphys.core.revisions import forget_old, note_revision
 from tiphys.core.routed_by import with_routers
+from tiphys.core.runs import end_runs, note_runs
 from tiphys.core.selectors import exchange_pods, point_services
 from tiphys.core.situation import Situation, situation
 from tiphys.core.sizes import size_all
@@ -58,7 +59,13 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
     told = _report(now, step, draft, created="" if changes.create is None else changes.create.name)
     unheard = _not_confirmed(now)
     return Plan(
-        actions=(*_ordered(now, changes.create, routing, resizing), *_retired(now, told), *restart.evictions, *changes.marking.pods),
+        actions=(
+            *_ordered(now, changes.create, routing, resizing),
+            *_retired(now, told),
+            *restart.evictions,
+            *changes.marking.pods,
+            *end_runs(seen, now.analyses.gates),
+        ),
         status=told.status,
         events=(*now.position.events, *step.events, *told.events, *_promotion_event(now, step)),
         because=_reasons(routing.because, restart.because, *step.because, *(sizing.because for sizing in sizings), unheard),
@@ -138,7 +145,7 @@ def _ordered(now: Situation, create: CreateReplicaSet | None, routing: Routing, 
     With ping-pong the selectors come first: the canary's may name pods that do not exist yet, so that each is known from its start.
     The revision is noted before its ReplicaSet is created, so that the events come in the documented order (lifecycle 10.1).
     """
-    noted = note_workload(now.seen, note_revision(now.seen, now.revisions))
+    noted = note_runs(now.seen, note_workload(now.seen, note_revision(now.seen, now.revisions)), now.analyses.since)
     note = with_routers(now.seen.rollout, noted, routes=routing.write is not None)
     growing, rest = growing_first(resizing)
     early, late = (routing.moves, ()) if alternates(now.canary) else ((), routing.moves)
@@ -166,7 +173,7 @@ def _draft(now: Situation, step: Progress, routing: Routing, *, restarted_at: da
         alb=balancers[-1] if balancers else None,
         albs=balancers,
         available_replicas=sum(rs.status.available_replicas for rs in everything),
-        canary=_exchanged(now, step, _canary_status(now, stored.canary, routing)),
+        canary=_exchanged(now, step, _analysed(now, step, _canary_status(now, stored.canary, routing))),
         collision_count=stored.collision_count,
         controller_pause=step.controller_pause,
         current_pod_hash=revisions.pod_hash,
@@ -221,6 +228,16 @@ def _canary_status(now: Situation, stored: CanaryStatus, routing: Routing) -> Ca
     return msgspec.structs.replace(stored, weights=recorded_weights(now, routing.wish, verified=verified))
 
 
+def _analysed(now: Situation, step: Progress, status: CanaryStatus) -> CanaryStatus:
+    """Say which runs the canary rests on; the run of a step goes with its step."""
+    here = not step.promoted and step.index == now.position.index
+    return msgspec.structs.replace(
+        status,
+        current_step_analysis_run_status=now.analyses.step.status if here and not now.position.aborted else None,
+        current_background_analysis_run_status=None if step.promoted or now.position.aborted else now.analyses.background.status,
+    )
+
+
 def _report(now: Situation, step: Progress, draft: RolloutStatus, *, created: str) -> Report:
     facts = Facts(
         now=now.seen.now,
@@ -232,6 +249,7 @@ def _report(now: Situation, step: Progress, draft: RolloutStatus, *, created: st
         routed=now.routed,
         indefinite=_indefinite(now, step),
         created=created,
+        abort_cause=now.analyses.cause,
         found=now.revisions.new is not None,
         completion=completion_of(now.seen, now.revisions, now.position, becomes_stable=step.promoted),
         attempt_started=now.position.started,

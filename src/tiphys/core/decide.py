@@ -15,16 +15,17 @@ from tiphys.core.weights import look_behind
 from tiphys.core.wish import build_wish
 
 
-def decide(seen: Observed) -> Plan:
+def decide(seen: Observed, *, analysed: bool = False) -> Plan:
     """
     Decide the next move of a Rollout; every wait is named.
 
+    *analysed* says that somebody makes and runs the AnalysisRuns that its spec asks for; as long as nobody does, such a spec is refused.
     An object on its way out is left alone: what it owned goes by owner references (lifecycle 0.1).
     """
     rollout = seen.rollout
     if rollout.metadata.deletion_timestamp is not None:
         return Plan(actions=(), status=rollout.status)
-    problems = (*seen.problems, *unsupported_parts(rollout))
+    problems = (*seen.problems, *unsupported_parts(rollout, analysed=analysed))
     canary = rollout.spec.strategy.canary
     blue_green = rollout.spec.strategy.blue_green
     if problems or (canary is None and blue_green is None):
@@ -37,16 +38,16 @@ def decide(seen: Observed) -> Plan:
     return decide_canary(seen, canary)
 
 
-def standstill(seen: Observed) -> Report | None:
+def standstill(seen: Observed, *, analysed: bool = False) -> Report | None:
     """
     Give what stays true although the pass from this picture failed; nothing where there is nothing to say beside what is stored.
 
     The shell writes it once for a failed pass (architecture 1), so that a write that never succeeds ends in `ProgressDeadlineExceeded`
-    and not in silence.
+    and not in silence. *analysed* is as for `decide`.
     """
     rollout = seen.rollout
     canary, blue_green = rollout.spec.strategy.canary, rollout.spec.strategy.blue_green
-    if rollout.spec.replicas is None or seen.problems or unsupported_parts(rollout):
+    if rollout.spec.replicas is None or seen.problems or unsupported_parts(rollout, analysed=analysed):
         return None
     if blue_green is not None and canary is None:
         return report_blue_green_standstill(seen, blue_green)

@@ -8,6 +8,7 @@ from tiphys.api.status import PauseCondition
 from tiphys.core.actions import Event
 from tiphys.core.observed import Observed
 from tiphys.core.revisions import Revisions, inside_window
+from tiphys.core.runs import inconclusive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,12 @@ class Position:
     def step(self) -> Step | None:
         """The step being executed, if any."""
         return self.steps[self.index] if self.index < len(self.steps) and not self.promoted and not self.fresh else None
+
+    @property
+    def halted(self) -> bool:
+        """Whether a person or an analysis without a verdict stopped all progress; promote-full and an abort outrank it (12.3 #2648)."""
+        stopped = self.paused or inconclusive(self.pauses)
+        return stopped and not (self.promote_full or self.aborted or self.promoted)
 
     @property
     def finished(self) -> bool:

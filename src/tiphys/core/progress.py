@@ -13,6 +13,7 @@ from tiphys.core.dynamic import is_dynamic
 from tiphys.core.intent import TrafficIntent
 from tiphys.core.observed import Verification
 from tiphys.core.position import describe
+from tiphys.core.runs import Verdict, inconclusive
 from tiphys.core.situation import Situation, asked_weight, available, canary_size, enough
 from tiphys.core.slots import Slots
 from tiphys.core.verified import not_verified
@@ -46,10 +47,20 @@ def progress(now: Situation, slots: Slots | None, wish: TrafficIntent | None) ->
     step = position.step
     if position.finished or step is None:
         return replace(here, because=(held,))
-    if position.paused:
-        name = now.seen.rollout.metadata.name
-        return replace(here, because=(_because(Why.PAUSED_BY_USER, f"Rollout {name}", "spec.paused: false", "spec.paused: true"),))
+    stopped = _stopped(now)
+    if stopped is not None:
+        return replace(here, because=(stopped,))
     return _execute(now, slots, wish, step, here)
+
+
+def _stopped(now: Situation) -> Because | None:
+    """Name what a person has to do before any step goes on."""
+    name = f"Rollout {now.seen.rollout.metadata.name}"
+    if now.position.paused:
+        return _because(Why.PAUSED_BY_USER, name, "spec.paused: false", "spec.paused: true")
+    if inconclusive(now.position.pauses):
+        return _because(Why.ANALYSIS, name, "a person's word on the inconclusive analysis", "none")
+    return None
 
 
 def _unwell(now: Situation) -> Because | None:
@@ -70,7 +81,9 @@ def _execute(now: Situation, slots: Slots | None, wish: TrafficIntent | None, st
     """Complete *step* when every key of it is in place (S9); its pause begins when the others are."""
     missing = _missing(now, slots, wish, step)
     if missing is not None:
-        return replace(here, because=(missing,))
+        # What a person said of an earlier pause is used up, unless this step has a pause of its own.
+        said = here.controller_pause and (step.pause is not None or bool(here.pauses))
+        return replace(here, because=(missing,), controller_pause=said)
     if step.pause is not None:
         waiting = _wait(now, step.pause, here)
         if waiting is not None:
@@ -111,8 +124,10 @@ def _missing(now: Situation, slots: Slots | None, wish: TrafficIntent | None, st
             return counts
     routes = step.set_header_route is not None or step.set_mirror_route is not None
     if (step.set_weight is not None or routes) and now.seen.router is not None:
-        return _routing_missing(now, slots, wish)
-    return None
+        missing = _routing_missing(now, slots, wish)
+        if missing is not None:
+            return missing
+    return None if now.analyses.step.verdict is Verdict.OPEN else now.analyses.step.waits(f"step {now.position.index}")
 
 
 def _routing_missing(now: Situation, slots: Slots | None, wish: TrafficIntent | None) -> Because | None:
@@ -182,6 +197,8 @@ def _not_promoted(now: Situation, slots: Slots | None) -> Because | None:
         return _because(Why.CANARY_NOT_READY, name, f"{now.replicas} available pods", str(have))
     if now.position.fresh:
         return None
+    if inconclusive(now.position.pauses) and not now.position.promote_full:
+        return _stopped(now)
     if not now.position.finished:
         return _because(Why.NOT_ROUTED, f"Rollout {now.seen.rollout.metadata.name}", "every step complete", f"step {now.position.index}")
     if now.seen.router is None or now.replicas == 0:

@@ -19,6 +19,7 @@ _NOT_COPIED = frozenset(
         names.DESIRED_REPLICAS,
         names.NOTIFIED,
         names.ROUTED_BY,
+        names.RUNS_COUNT_AFTER,
         names.TEMPLATE_DIGEST,
         names.SCALE_DOWN_DEADLINE,
         names.EPHEMERAL_METADATA,

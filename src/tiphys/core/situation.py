@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from tiphys.api import defaults
 from tiphys.api.rollout import CanaryStrategy, ReplicaProgressThreshold
 from tiphys.api.workloads import ReplicaSet
+from tiphys.core.canary_gates import Analyses, judged, read_analyses
 from tiphys.core.observed import Observed
 from tiphys.core.position import Position, find_position, scale_in_force, stepped_weight
 from tiphys.core.revisions import Revisions, find_revisions
@@ -21,6 +22,7 @@ class Situation:
     canary: CanaryStrategy
     revisions: Revisions
     position: Position
+    analyses: Analyses
     slots: Slots | None
     replicas: int
     maximum: int
@@ -40,11 +42,14 @@ class Situation:
 def situation(seen: Observed, canary: CanaryStrategy) -> Situation:
     """Answer the first questions of a canary pass."""
     revisions = find_revisions(seen)
+    position = find_position(seen, canary, revisions)
+    analyses = read_analyses(seen, canary, revisions, position)
     return Situation(
         seen=seen,
         canary=canary,
         revisions=revisions,
-        position=find_position(seen, canary, revisions),
+        position=judged(position, analyses, seen.now),
+        analyses=analyses,
         slots=find_slots(seen, canary),
         replicas=defaults.replicas(seen.rollout.spec),
         maximum=defaults.max_traffic_weight(canary),

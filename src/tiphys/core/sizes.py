@@ -57,7 +57,7 @@ def _size_stable(now: Situation, stable: ReplicaSet, slots: Slots | None, *, gra
 
 
 def _size_canary(now: Situation, new: ReplicaSet, slots: Slots | None, *, granted: int) -> Sizing:
-    if _halted(now):
+    if now.position.halted:
         return _kept_ratio(now, new)
     if now.position.fresh:
         return serving(new, now.replicas)
@@ -159,7 +159,7 @@ def _keepers(now: Situation, slots: Slots | None) -> tuple[str, ...]:
 def _size_basic(now: Situation) -> tuple[Sizing, ...]:
     """Size by counts alone: one ReplicaSet moves a pass, stable first, then new, then the others (lifecycle 4)."""
     new, stable = now.revisions.new, now.revisions.stable
-    if _halted(now):
+    if now.position.halted:
         return tuple(_kept_ratio(now, rs) for rs in now.revisions.all if rs is new or rs is stable)
     counts = next_counts(
         replicas=now.replicas,
@@ -209,12 +209,6 @@ def _old(rs: ReplicaSet) -> OldSize:
         name=rs.metadata.name,
         revision=names.revision(rs.metadata.annotations),
     )
-
-
-def _halted(now: Situation) -> bool:
-    """Whether a person stopped all progress; promote-full outranks it (12.3 #2648)."""
-    position = now.position
-    return position.paused and not (position.promote_full or position.aborted or position.promoted)
 
 
 def _kept_ratio(now: Situation, rs: ReplicaSet) -> Sizing:

@@ -8,14 +8,18 @@ _BLUE_GREEN = "spec.strategy.blueGreen"
 _WANTED = "absent: this version of Tiphys does not carry it out yet"
 
 
-def unsupported_parts(rollout: Rollout) -> tuple[SpecError, ...]:
-    """Name every part of the spec that this version cannot carry out: refused, never skipped."""
+def unsupported_parts(rollout: Rollout, *, analysed: bool = False) -> tuple[SpecError, ...]:
+    """
+    Name every part of the spec that this version cannot carry out: refused, never skipped.
+
+    *analysed* says that somebody makes and runs the AnalysisRuns that the spec asks for.
+    """
     spec = rollout.spec
     found: list[tuple[str, bool]] = []
     if spec.strategy.blue_green is not None and spec.strategy.canary is None:
-        found += _blue_green(spec.strategy.blue_green)
+        found += () if analysed else _blue_green(spec.strategy.blue_green)
     if spec.strategy.canary is not None:
-        found += _canary(spec.strategy.canary)
+        found += _canary(spec.strategy.canary, analysed=analysed)
     return tuple(SpecError(field=field, found="set", wanted=_WANTED) for field, present in found if present)
 
 
@@ -27,10 +31,10 @@ def _blue_green(strategy: BlueGreenStrategy) -> list[tuple[str, bool]]:
     ]
 
 
-def _canary(canary: CanaryStrategy) -> list[tuple[str, bool]]:
-    parts = [(f"{_CANARY}.analysis", canary.analysis is not None and bool(canary.analysis.templates))]
+def _canary(canary: CanaryStrategy, *, analysed: bool) -> list[tuple[str, bool]]:
+    parts = [(f"{_CANARY}.analysis", canary.analysis is not None and bool(canary.analysis.templates) and not analysed)]
     for index, step in enumerate(canary.steps):
-        parts += [(f"{_CANARY}.steps[{index}].{key}", True) for key in _step(step)]
+        parts += [(f"{_CANARY}.steps[{index}].{key}", key != "analysis" or not analysed) for key in _step(step)]
     return parts
 
 
