@@ -95,3 +95,15 @@ def pod_template(version: str = "v1", *, app: str = "web", **spec: Any) -> Manif
         "metadata": {"labels": {"app": app}},
         "spec": {"containers": [{"name": "main", "image": f"registry.example/{app}:{version}"}], **spec},
     }
+
+
+def job(tag: str, *, name: str = "work", policy: str = "Never", **spec: Any) -> Manifest:  # noqa: ANN401 (any JSON value)
+    """A Job whose pods do what the words in *tag* say; further keywords are fields of its spec."""
+    container = {"name": "main", "image": f"registry.example/work:{tag}"}
+    template = {"spec": {"restartPolicy": policy, "containers": [container]}}
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {"template": template, **spec},
+    }

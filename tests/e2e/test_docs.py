@@ -325,6 +325,9 @@ async def test_devcluster(tmp_path: Path) -> None:
     ):
         await reader.types("kubectl apply -f examples/header-route.yaml")
         assert (await reader.types("tiphys status header-route")).splitlines()[-1] == "Healthy"
+        assert "rolled out" in await reader.types("kubectl apply -f examples/workloads.yaml", "kubectl rollout status deployment/parcels")
+        await reader.types("kubectl set image deployment/parcels main=example.com/parcels:v2", "kubectl rollout undo deployment/parcels")
+        assert "condition met" in await reader.types("kubectl wait --for=condition=complete job/backup")
     reader.has_finished()
 
 

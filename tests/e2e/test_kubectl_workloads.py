@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from devcluster_objects import Manifest, deployment
+from devcluster_objects import Manifest, deployment, job
 from terminal import Terminal
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.cluster import DevCluster
@@ -47,3 +47,16 @@ async def test_a_deployment_is_rolled_out_undone_restarted_and_scaled(terminal: 
     ]
     name, ready, updated, available, _ = (await terminal.types("kubectl get deploy --no-headers")).split()
     assert (name, ready, updated, available) == ("web", "3/3", "3", "3")
+
+
+async def test_jobs_are_waited_for_until_they_succeed_or_fail(terminal: Terminal) -> None:
+    await apply(terminal, job("ends-200ms"))
+    await apply(terminal, job("fails-200ms", name="bad", backoffLimit=0))
+
+    await terminal.types("kubectl wait --for=condition=complete job/work --timeout=30s")
+    await terminal.types("kubectl wait --for=condition=failed job/bad --timeout=30s")
+
+    rows = [line.split()[:3] for line in (await terminal.types("kubectl get jobs --no-headers")).splitlines()]
+    assert rows == [["bad", "Failed", "0/1"], ["work", "Complete", "1/1"]]
+    pods = [line.split()[1:3] for line in (await terminal.types("kubectl get pods --no-headers")).splitlines()]
+    assert pods == [["0/1", "Error"], ["0/1", "Completed"]]

@@ -10,7 +10,8 @@ from tiphys.devcluster.endpoints import EndpointSlices
 from tiphys.devcluster.engine import Engine
 from tiphys.devcluster.garbage import GarbageCollector
 from tiphys.devcluster.history import Event
-from tiphys.devcluster.kinds import CRDS, DEPLOYMENTS, ENDPOINT_SLICES, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, SERVICES
+from tiphys.devcluster.jobs import Jobs
+from tiphys.devcluster.kinds import CRDS, DEPLOYMENTS, ENDPOINT_SLICES, JOBS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, SERVICES
 from tiphys.devcluster.namespaces import Namespaces
 from tiphys.devcluster.podindex import PodIndex
 from tiphys.devcluster.pods import Addresses, Kubelet
@@ -59,6 +60,7 @@ def assemble(store: Store, *, addresses: Addresses | None, serve: bool) -> Assem
         engine.listen(kubelet, PODS)
     engine.listen(ReplicaSets(store, index), REPLICA_SETS, PODS)
     engine.listen(Deployments(store, index), DEPLOYMENTS, REPLICA_SETS, PODS)
+    engine.listen(Jobs(store, index), JOBS, PODS)
     engine.listen(EndpointSlices(store, index), SERVICES, PODS, ENDPOINT_SLICES)
     engine.listen(DisruptionBudgets(store), POD_DISRUPTION_BUDGETS, PODS)
     served = ServedKinds(engine)

@@ -6,13 +6,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 ANNOTATION = "devcluster.tiphys.dev/behaviour"
-"""Words as in an image tag, separated by commas: `slow-5s`, `failing`, `latency-200ms`, `never-ready`, `crashing`, `healthy`."""
+"""
+Words as in an image tag, separated by commas: `slow-5s`, `failing`, `latency-200ms`, `never-ready`, `crashing`, `ends-5s`, `fails-5s`,
+`healthy`.
+"""
 
 READY_AFTER = "devcluster.tiphys.dev/ready-after"
 """How long the pod takes to become ready, for example `1.5s`."""
 
 DEFAULT_PORT = 8080
-_WORDS = re.compile(r"(?:^|-|,)\s*(?:(slow|latency)-(\d+(?:\.\d+)?)(ms|s|m)?|(failing|crashing|never-ready|healthy))(?=$|-|,|\s)")
+_WORDS = re.compile(
+    r"(?:^|-|,)\s*(?:(slow|latency|ends|fails)-(\d+(?:\.\d+)?)(ms|s|m)?|(failing|crashing|never-ready|healthy))(?=$|-|,|\s)"
+)
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)(ms|s|m)?\s*")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
@@ -27,6 +32,10 @@ class Behaviour:
     latency: float = 0.0
     crashes: bool = False
     """The process ends right after its start, again and again: it never serves."""
+    ends_after: float | None = None
+    """How long the process runs; None: until somebody ends it."""
+    exit_code: int = 0
+    """What it says at its end; not 0: it failed."""
 
 
 def behaviour_of(pod: Mapping[str, Any]) -> Behaviour:
@@ -69,10 +78,12 @@ def _with_words(behaviour: Behaviour, text: str) -> Behaviour:
             behaviour = replace(behaviour, ready_after=_seconds(number, unit))
         elif kind == "latency":
             behaviour = replace(behaviour, latency=_seconds(number, unit))
+        elif kind in {"ends", "fails"}:
+            behaviour = replace(behaviour, ends_after=_seconds(number, unit), exit_code=int(kind == "fails"))
         elif word == "failing":
             behaviour = replace(behaviour, status=500)
         elif word == "crashing":
-            behaviour = replace(behaviour, crashes=True, ready_after=None)
+            behaviour = replace(behaviour, crashes=True, ready_after=None, ends_after=0.0, exit_code=1)
         elif word == "never-ready":
             behaviour = replace(behaviour, ready_after=None)
     return behaviour

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tiphys.devcluster import deployment_status as words
 from tiphys.devcluster import revisions
+from tiphys.devcluster.claims import MANAGER, Claims
 from tiphys.devcluster.deployment_sizes import Bounds, Fleet, grown
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.history import Stored
@@ -14,14 +15,13 @@ from tiphys.devcluster.podindex import controller_of
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.storage import Store
 
-MANAGER = "kube-controller-manager"
-
 
 class RevisionWriter:
     """Finds or makes the ReplicaSet of a Deployment's template, and numbers it."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, claims: Claims) -> None:
         self._store = store
+        self._claims = claims
 
     def ensure(
         self, deployment: Stored, sets: Sequence[Stored], bounds: Bounds, now: datetime, *, create: bool = True
@@ -100,7 +100,7 @@ class RevisionWriter:
         manifest["metadata"] |= {
             "labels": dict(template["metadata"]["labels"]),
             "annotations": {**revisions.inherited(copied, manifest, revision), **sized},
-            "ownerReferences": [self.reference(deployment)],
+            "ownerReferences": [self._claims.reference(deployment)],
         }
         manifest["spec"] = {"replicas": size, "selector": selector, "template": template}
         if spec.get("minReadySeconds"):
@@ -127,12 +127,6 @@ class RevisionWriter:
         changed: Manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "status": status}
         self._store.update(DEPLOYMENTS, changed, subresource="status", manager=MANAGER)
         return self._store.fetch(DEPLOYMENTS, deployment.name, namespace=deployment.namespace)
-
-    @staticmethod
-    def reference(deployment: Stored) -> Manifest:
-        """Give the owner reference by which a ReplicaSet belongs to *deployment*."""
-        named = {"apiVersion": "apps/v1", "kind": "Deployment", "name": deployment.name, "uid": deployment.manifest["metadata"]["uid"]}
-        return named | {"controller": True, "blockOwnerDeletion": True}
 
 
 def _wanted(replica_set: Stored) -> Fleet:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from tiphys.devcluster import deployment_status as words
 from tiphys.devcluster import revisions
+from tiphys.devcluster.claims import MANAGER, Claims
 from tiphys.devcluster.deployment_revision import RevisionWriter
 from tiphys.devcluster.deployment_sizes import Bounds, Fleet, Sizes, bounds_of, grown, shrunk, spread
 from tiphys.devcluster.history import DELETED, Event, Stored
@@ -15,8 +16,6 @@ from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.selectors import from_label_selector
 from tiphys.devcluster.storage import Store
-
-MANAGER = "kube-controller-manager"
 
 
 class Deployments:
@@ -29,7 +28,8 @@ class Deployments:
         self._uids: dict[str, Key] = {}
         self._deployment_of: dict[str, str] = {}
         """Uid of a ReplicaSet to that of its Deployment."""
-        self._revisions = RevisionWriter(store)
+        self._claims = Claims(store=store, owner=DEPLOYMENTS, owned=REPLICA_SETS, index=self._sets)
+        self._revisions = RevisionWriter(store, self._claims)
 
     def hears(self, event: Event, resource: ResourceType) -> Iterable[Key]:
         """A Deployment, the one that a ReplicaSet belongs (or belonged, or could belong) to, or the one that waits for a pod to go."""
@@ -70,7 +70,7 @@ class Deployments:
             return None
         if (status := words.stopped(found.manifest, now)) is not None:
             found = self._write_status(found, status)
-        sets = self._claimed(found)
+        sets = self._claims.of(found)
         bounds = bounds_of(found.manifest["spec"])
         if is_leaving(found.manifest):
             return self._report(found, sets, bounds, now)
@@ -79,34 +79,6 @@ class Deployments:
         if bounds.rolling:
             return self._roll(found, sets, bounds, now)
         return self._recreate(found, sets, bounds, now)
-
-    # -- whose ReplicaSets -------------------------------------------------------------------------------------------
-
-    def _claimed(self, deployment: Stored) -> list[Stored]:
-        """Own what the selector means and nobody controls; let go of what it no longer means."""
-        leaving = is_leaving(deployment.manifest)
-        selects = from_label_selector(deployment.manifest["spec"].get("selector"))
-        claimed = []
-        for each in self._sets.owned_by(deployment.manifest["metadata"]["uid"]):
-            there = self._store.read(REPLICA_SETS, each.name, each.namespace)
-            if there is None:
-                continue
-            if leaving or selects(labels_of(there.manifest)):
-                claimed.append(there)
-            else:
-                self._own(there, None)
-        free = self._sets.uncontrolled(deployment.namespace) if not leaving else ()
-        wanted = [each for each in free if selects(labels_of(each.manifest)) and not is_leaving(each.manifest)]
-        return [*claimed, *(self._own(each, deployment) for each in wanted)]
-
-    def _own(self, replica_set: Stored, deployment: Stored | None) -> Stored:
-        manifest = replica_set.copy()
-        references = [each for each in manifest["metadata"].get("ownerReferences") or [] if not each.get("controller")]
-        if deployment is not None:
-            references.append(self._revisions.reference(deployment))
-        manifest["metadata"]["ownerReferences"] = references
-        self._store.update(REPLICA_SETS, manifest, manager=MANAGER)
-        return self._store.fetch(REPLICA_SETS, replica_set.name, namespace=replica_set.namespace)
 
     # -- the ways to go on -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tiphys.devcluster.custom import DefinitionRules, Definitions
 from tiphys.devcluster.pod_shapes import METADATA
 from tiphys.devcluster.resources import ResourceType
-from tiphys.devcluster.rules_apps import DeploymentRules, JobRules, ReplicaSetRules
+from tiphys.devcluster.rules_apps import DeploymentRules, ReplicaSetRules
 from tiphys.devcluster.rules_core import (
     ConfigMapRules,
     EventRules,
@@ -23,6 +23,7 @@ from tiphys.devcluster.rules_core import (
     budget_rules,
     node_rules,
 )
+from tiphys.devcluster.rules_jobs import JobRules
 from tiphys.devcluster.rules_pods import PodRules
 from tiphys.devcluster.rules_services import EndpointSliceRules, EndpointsRules, ServiceRules
 from tiphys.devcluster.shapes import Shape

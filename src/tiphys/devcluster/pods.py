@@ -19,6 +19,7 @@ from tiphys.devcluster.history import Event, Stored
 from tiphys.devcluster.kinds import NODES, PODS
 from tiphys.devcluster.patching import PatchKind
 from tiphys.devcluster.podindex import Key, has_ended, is_leaving, is_ready
+from tiphys.devcluster.podlife import Stage, stage_of
 from tiphys.devcluster.podserver import Answer, PodServer, Served
 from tiphys.devcluster.podstatus import Life, pod_status
 from tiphys.devcluster.resources import ResourceType
@@ -72,6 +73,11 @@ class _Running:
     started: datetime
     server: PodServer | None = None
     listening: bool = False
+    crashes: bool = False
+    """The process ends right after each start, and is started for ever."""
+    policy: str = "Always"
+    run: int = 0
+    """Which start of the process the server belongs to."""
     problem: str = ""
     wanted_ready: bool | None = None
     leaving_since: datetime | None = None
@@ -132,6 +138,8 @@ class Kubelet:
         if is_leaving(pod.manifest):
             return self._leave(pod, running, now)
         if has_ended(pod.manifest):
+            if running is not None:
+                self._forget(key, running)
             return None
         if running is None:
             running = self._start(pod, now)
@@ -198,13 +206,16 @@ class Kubelet:
             self.store.patch(
                 PODS, pod.name, PatchKind.MERGE, body, namespace=pod.namespace, subresource="binding", manager="kube-scheduler"
             )
+        policy, behaviour = manifest["spec"].get("restartPolicy", "Always"), behaviour_of(manifest)
         running = _Running(
             uid=manifest["metadata"]["uid"],
             name=pod.name,
             namespace=pod.namespace,
             version=version_of(manifest),
             hash=hash_of(manifest),
-            behaviour=behaviour_of(manifest),
+            behaviour=behaviour,
+            crashes=behaviour.crashes and policy == "Always",
+            policy=policy,
             address=self.addresses.take(),
             started=now,
             listening=not self.serve,
@@ -220,12 +231,15 @@ class Kubelet:
             )
             running.server = PodServer(answer)
             self._counted.append((running, running.server.served))
-            task = asyncio.get_running_loop().create_task(self._listen(running, ports_of(manifest)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._open(running, ports_of(manifest))
         elif self.serve:
             running.listening = True
         return running
+
+    def _open(self, running: _Running, ports: tuple[int, ...]) -> None:
+        task = asyncio.get_running_loop().create_task(self._listen(running, ports))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _listen(self, running: _Running, ports: tuple[int, ...]) -> None:
         """Open the pod's ports; say in its status why that is not possible."""
@@ -238,34 +252,51 @@ class Kubelet:
             in_the_way = "a program that listens on this port of all addresses is in the way"
             why = in_the_way if error.errno == EADDRINUSE else str(error.strerror)
             running.problem = f"cannot listen on {running.address} port {listed}: {why}; wanted a free port that needs no privilege"
-        running.listening = True
         if running.stopped:
             running.server.abort()
-        running.started = self.store.clock()
+        if not running.listening:
+            running.listening, running.started = True, self.store.clock()
         self.mark(self, (running.namespace, running.name))
 
     def _report(self, pod: Stored, running: _Running, now: datetime) -> datetime | None:
-        ready, wake_at = self._readiness(pod, running, now)
+        up = running.listening and not running.problem and not running.crashes
+        stage = stage_of(running.behaviour, running.policy, running.started, now) if up else Stage(since=running.started, until=None)
+        runs = up and not stage.waits and not stage.ended
+        self._follow(pod, running, stage, runs=runs)
+        ready, ready_at = self._readiness(pod, running, stage.since, now) if runs else (False, None)
         life = Life(
             address=running.address,
-            started=running.started,
-            runs=running.listening and not running.problem and not running.behaviour.crashes,
+            started=stage.since if runs else running.started,
+            runs=runs,
             ready=ready,
-            problem=running.problem or ("the container's process ended right after its start" if running.behaviour.crashes else ""),
-            crashes=running.behaviour.crashes,
+            problem=running.problem or ("the container's process ended right after its start" if running.crashes else ""),
+            crashes=running.crashes,
+            restarts=stage.restarts,
+            waits=stage.waits,
+            exit_code=running.behaviour.exit_code,
+            ended=stage.since if stage.ended else None,
         )
         self._write(pod, life, now)
-        return wake_at
+        return min((at for at in (ready_at, stage.until) if at is not None), default=None)
 
-    def _readiness(self, pod: Stored, running: _Running, now: datetime) -> tuple[bool, datetime | None]:
-        if not running.listening or running.problem or running.behaviour.crashes:
-            return False, None
+    def _follow(self, pod: Stored, running: _Running, stage: Stage, *, runs: bool) -> None:
+        """Close the server with its process, and open it again with the next."""
+        if running.server is None or not running.listening:
+            return
+        if not runs:
+            running.server.abort()
+        elif running.run != stage.restarts:
+            running.server.abort()
+            self._open(running, ports_of(pod.manifest))
+        running.run = stage.restarts if runs else running.run
+
+    def _readiness(self, pod: Stored, running: _Running, begun: datetime, now: datetime) -> tuple[bool, datetime | None]:
         if running.wanted_ready is not None:
             return running.wanted_ready, None
         delay = running.behaviour.ready_after
         if delay is None or self.never_ready(pod.manifest):
             return False, None
-        ready_at = running.started + timedelta(seconds=delay + self.ready_after)
+        ready_at = begun + timedelta(seconds=delay + self.ready_after)
         return (True, None) if ready_at <= now else (False, ready_at)
 
     def _write(self, pod: Stored, life: Life, now: datetime) -> None:

@@ -21,6 +21,13 @@ class Life:
     ready: bool
     problem: str
     crashes: bool
+    restarts: int = 0
+    waits: bool = False
+    """The process has ended and is started again later."""
+    exit_code: int = 0
+    """What the process said at its last end."""
+    ended: datetime | None = None
+    """When the process ended for good."""
 
 
 def pod_status(pod: Mapping[str, Any], life: Life, now: datetime) -> Manifest:
@@ -30,23 +37,31 @@ def pod_status(pod: Mapping[str, Any], life: Life, now: datetime) -> Manifest:
     known = {each["type"]: each for each in before.get("conditions") or ()}
     open_gates = all(known.get(gate, {}).get("status") == "True" for gate in gates)
     why = {} if life.ready else {"reason": "ContainersNotReady", "message": _unready(pod)}
+    if life.ended is not None:
+        why = {"reason": "PodFailed" if life.exit_code else "PodCompleted"}
     gate_why = {"reason": "ReadinessGatesNotReady", "message": "a condition of spec.readinessGates is not True"}
     verdicts: dict[str, tuple[bool, dict[str, str]]] = {
         "PodReadyToStartContainers": (True, {}),
-        "Initialized": (True, {}),
+        "Initialized": (True, why if life.ended is not None and not life.exit_code else {}),
         "Ready": (life.ready and open_gates, gate_why if life.ready and not open_gates else why),
         "ContainersReady": (life.ready, why),
         "PodScheduled": (True, {}),
     }
     conditions = [_condition(name, holds, reason, known.get(name), now) for name, (holds, reason) in verdicts.items()]
     conditions += [dict(each) for name, each in known.items() if name not in verdicts]
-    phase = "Running" if life.runs or life.crashes else "Pending"
+    phase = _phase(life)
     status: Manifest = {**before, "phase": phase, "conditions": conditions, "hostIP": HOST, "hostIPs": [{"ip": HOST}]}
-    if life.runs or life.crashes:
+    if phase != "Pending":
         status |= {"podIP": life.address, "podIPs": [{"ip": life.address}]}
     status["startTime"] = before.get("startTime") or wire_time(life.started)
     status["containerStatuses"] = [_container(each, life) for each in (pod.get("spec") or {}).get("containers") or ()]
     return status
+
+
+def _phase(life: Life) -> str:
+    if life.ended is not None:
+        return "Failed" if life.exit_code else "Succeeded"
+    return "Running" if life.runs or life.crashes or life.waits else "Pending"
 
 
 def _condition(name: str, holds: bool, why: dict[str, str], before: Mapping[str, Any] | None, now: datetime) -> Manifest:  # noqa: FBT001 (a condition's value)
@@ -62,7 +77,12 @@ def _unready(pod: Mapping[str, Any]) -> str:
 
 def _container(container: Mapping[str, Any], life: Life) -> Manifest:
     state: Manifest
-    if life.runs:
+    over: Manifest = {"exitCode": life.exit_code, "reason": "Error" if life.exit_code else "Completed"}
+    if life.ended is not None:
+        state = {"terminated": {**over, "startedAt": wire_time(life.started), "finishedAt": wire_time(life.ended)}}
+    elif life.waits:
+        state = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off before the container's process is started again"}}
+    elif life.runs:
         state = {"running": {"startedAt": wire_time(life.started)}}
     elif life.crashes:
         state = {"waiting": {"reason": "CrashLoopBackOff", "message": life.problem}}
@@ -74,9 +94,9 @@ def _container(container: Mapping[str, Any], life: Life) -> Manifest:
     described: Manifest = {
         "name": container.get("name"),
         "state": state,
-        "lastState": {},
+        "lastState": {"terminated": over} if life.restarts or life.waits else {},
         "ready": life.ready,
-        "restartCount": 1 if life.crashes else 0,
+        "restartCount": 1 if life.crashes else life.restarts,
         "image": image,
         "imageID": "",
         "started": life.runs,

@@ -1,4 +1,4 @@
-"""What does the API server fill into ReplicaSets, Deployments and Jobs, and what does it refuse about them?"""
+"""What does the API server fill into ReplicaSets and Deployments, and what does it refuse about them?"""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def go_selector(selector: Mapping[str, Any] | None) -> str:
     return f"v1.LabelSelector{{MatchLabels:{go_map(selector.get('matchLabels'))}, MatchExpressions:{expressions}}}"
 
 
-def _negative_causes(spec: Mapping[str, Any], *names: str) -> list[Cause]:
+def negative_causes(spec: Mapping[str, Any], *names: str) -> list[Cause]:
+    """Say which fields of a spec are counts below 0."""
     found = ((name, spec.get(name)) for name in names)
     words = "must be greater than or equal to 0"
     return [Cause(f"spec.{name}", f"Invalid value: {value}: {words}") for name, value in found if value is not None and value < 0]
@@ -77,14 +78,15 @@ def _selection_causes(spec: Mapping[str, Any]) -> list[Cause]:
     return [*causes, *template_causes(template, "spec.template", only_always=True)]
 
 
-def _immutable_selector(manifest: Manifest, write: Admission) -> list[Cause]:
+def immutable_selector(manifest: Manifest, write: Admission) -> list[Cause]:
+    """Refuse a changed selector."""
     selector = manifest["spec"].get("selector")
     if write.old is None or selector == write.old["spec"].get("selector"):
         return []
     return [Cause("spec.selector", f"Invalid value: {go_selector(selector)}: field is immutable")]
 
 
-_SELECTOR = atomic(SELECTOR)
+WORKLOAD_SELECTOR = atomic(SELECTOR)
 
 
 class ReplicaSetRules(Rules):
@@ -96,7 +98,7 @@ class ReplicaSetRules(Rules):
         "ReplicaSet",
         "",
         metadata=METADATA,
-        spec=always(struct("ReplicaSetSpec", "replicas:i minReadySeconds:i", selector=_SELECTOR, template=always(TEMPLATE))),
+        spec=always(struct("ReplicaSetSpec", "replicas:i minReadySeconds:i", selector=WORKLOAD_SELECTOR, template=always(TEMPLATE))),
         status=always(
             struct(
                 "ReplicaSetStatus",
@@ -125,12 +127,12 @@ class ReplicaSetRules(Rules):
             return ()
         spec = manifest["spec"]
         causes = [
-            *_negative_causes(spec, "replicas", "minReadySeconds"),
+            *negative_causes(spec, "replicas", "minReadySeconds"),
             *_selection_causes(spec),
         ]
         if write.old is None:
             return causes
-        return [*causes, *common_causes(manifest["metadata"]), *causes, *_immutable_selector(manifest, write)]
+        return [*causes, *common_causes(manifest["metadata"]), *causes, *immutable_selector(manifest, write)]
 
     def fields(self, manifest: Manifest) -> Mapping[str, str]:
         """Give what ReplicaSets are selected by."""
@@ -153,7 +155,7 @@ class DeploymentRules(Rules):
             struct(
                 "DeploymentSpec",
                 "replicas:i minReadySeconds:i revisionHistoryLimit:i paused:b progressDeadlineSeconds:i",
-                selector=_SELECTOR,
+                selector=WORKLOAD_SELECTOR,
                 template=always(TEMPLATE),
                 strategy=_STRATEGY,
             )
@@ -198,17 +200,17 @@ class DeploymentRules(Rules):
             return ()
         spec = manifest["spec"]
         return [
-            *_negative_causes(spec, "replicas"),
+            *negative_causes(spec, "replicas"),
             *_selection_causes(spec),
             *_strategy_causes(spec["strategy"]),
-            *_negative_causes(spec, "minReadySeconds", "revisionHistoryLimit"),
+            *negative_causes(spec, "minReadySeconds", "revisionHistoryLimit"),
             *_deadline_causes(spec),
-            *_immutable_selector(manifest, write),
+            *immutable_selector(manifest, write),
         ]
 
 
 def _deadline_causes(spec: Mapping[str, Any]) -> list[Cause]:
-    causes = _negative_causes(spec, "progressDeadlineSeconds")
+    causes = negative_causes(spec, "progressDeadlineSeconds")
     seconds = spec["progressDeadlineSeconds"]
     if seconds <= spec.get("minReadySeconds", 0):
         causes.append(Cause("spec.progressDeadlineSeconds", f"Invalid value: {seconds}: must be greater than minReadySeconds"))
@@ -246,62 +248,3 @@ def _go_int_or_string(value: int | str) -> str:
     if isinstance(value, str):
         return f"intstr.IntOrString{{Type:1, IntVal:0, StrVal:{quoted(value)}}}"
     return f'intstr.IntOrString{{Type:0, IntVal:{value}, StrVal:""}}'
-
-
-_UID_LABEL, _NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
-
-
-class JobRules(Rules):
-    """The admission of Jobs: the selector is made by the server, from the Job's uid."""
-
-    status_apart = True
-    shape = struct(
-        "Job",
-        "status",
-        metadata=METADATA,
-        spec=always(
-            struct(
-                "JobSpec",
-                "parallelism:i completions:i activeDeadlineSeconds:l podFailurePolicy successPolicy backoffLimit:i "
-                "backoffLimitPerIndex:i maxFailedIndexes:i manualSelector:b ttlSecondsAfterFinished:i completionMode:s suspend:b "
-                "podReplacementPolicy:s managedBy:s",
-                selector=_SELECTOR,
-                template=always(TEMPLATE),
-            )
-        ),
-    )
-
-    def admit(self, manifest: Manifest, write: Admission) -> None:
-        """Fill in counts and template."""
-        decode(manifest, self.shape, write)
-        spec = manifest.setdefault("spec", {})
-        if "completions" not in spec and "parallelism" not in spec:
-            spec["completions"] = 1
-        spec.setdefault("parallelism", 1)
-        spec.setdefault("backoffLimit", 6)
-        spec.setdefault("completionMode", "NonIndexed")
-        spec.setdefault("suspend", False)
-        spec.setdefault("podReplacementPolicy", "TerminatingOrFailed")
-        default_template(spec.setdefault("template", {}), write)
-
-    def complete(self, manifest: Manifest, write: Admission) -> None:
-        """Give a new Job its selector, and its pods the labels that go with it."""
-        spec, metadata = manifest["spec"], manifest["metadata"]
-        show_template(spec["template"])
-        manifest.setdefault("status", {})
-        if write.old is None and not spec.get("manualSelector"):
-            labels = spec["template"]["metadata"].setdefault("labels", {})
-            uid, name = metadata["uid"], metadata["name"]
-            labels |= {_UID_LABEL: uid, _NAME_LABEL: name, "controller-uid": uid, "job-name": name}
-            spec["selector"] = {"matchLabels": {_UID_LABEL: uid}}
-
-    def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
-        """Check the template; a Job's pods end some day."""
-        if write.subresource_is_status:
-            return ()
-        spec = manifest["spec"]
-        causes = template_causes(spec["template"], "spec.template", only_always=False)
-        if spec["template"]["spec"].get("restartPolicy") == "Always":
-            words = 'Required value: valid values: "OnFailure", "Never"'
-            causes.append(Cause("spec.template.spec.restartPolicy", words, _REQUIRED))
-        return [*causes, *_immutable_selector(manifest, write)]

@@ -22,7 +22,7 @@ from tiphys.devcluster.proxies.planes import DEFAULT
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.storage import Store
 
-NOT_EMULATED = "Jobs and autoscalers are stored, but nothing acts on them; every pod is a small HTTP server."
+NOT_EMULATED = "Autoscalers are stored, but nothing acts on them; every pod is a small HTTP server."
 
 
 class FileError(TiphysError):

@@ -202,10 +202,34 @@ _DEPLOYMENT = (
     AGE,
     *_WORKLOAD,
 )
+_JOB_WORDS = ("Complete", "Failed", "Terminating", "Suspended", "FailureTarget", "SuccessCriteriaMet")
+
+
+def _job_status(job: dict[str, Any]) -> str:
+    true = {each["type"] for each in _status(job).get("conditions") or [] if each.get("status") == "True"}
+    if "deletionTimestamp" in job["metadata"]:
+        true.add("Terminating")
+    return next((word for word in _JOB_WORDS if word in true), "Running")
+
+
+def _job_completions(job: dict[str, Any]) -> str:
+    done, wanted, parallelism = _status(job).get("succeeded", 0), _spec(job).get("completions"), _spec(job).get("parallelism", 1)
+    if wanted is not None:
+        return f"{done}/{wanted}"
+    return f"{done}/1 of {parallelism}" if parallelism > 1 else f"{done}/1"
+
+
+def _job_duration(job: dict[str, Any], now: datetime) -> str:
+    begun, ended = _status(job).get("startTime"), _status(job).get("completionTime")
+    return age(begun, datetime.fromisoformat(ended) if ended else now) if begun else ""
+
+
 _JOB = (
-    _text("Status", lambda m: next((c["type"] for c in _status(m).get("conditions") or [] if c.get("status") == "True"), "Running")),
-    _text("Completions", lambda m: f"{_status(m).get('succeeded', 0)}/{_spec(m).get('completions', 1)}"),
+    _text("Status", _job_status),
+    _text("Completions", _job_completions),
+    Column(name="Duration", cell=_job_duration),
     AGE,
+    *_WORKLOAD,
 )
 _INGRESS = (
     _text("Class", lambda m: _spec(m).get("ingressClassName") or "<none>"),

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from tiphys.devcluster.claims import MANAGER, Claims
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.history import Event, Stored
 from tiphys.devcluster.kinds import PODS, REPLICA_SETS
@@ -14,7 +15,6 @@ from tiphys.devcluster.selectors import from_label_selector
 from tiphys.devcluster.sources import wire_time
 from tiphys.devcluster.storage import Store
 
-MANAGER = "kube-controller-manager"
 BURST = 500
 """How many pods one look creates or deletes at most, as in a real cluster."""
 
@@ -28,6 +28,7 @@ class ReplicaSets:
     def __init__(self, store: Store, pods: PodIndex) -> None:
         self._store = store
         self._pods = pods
+        self._claims = Claims(store=store, owner=REPLICA_SETS, owned=PODS, index=pods)
         self._uids: dict[str, Key] = {}
         self._owner_of: dict[Key, str] = {}
 
@@ -63,7 +64,7 @@ class ReplicaSets:
         found = self._store.read(REPLICA_SETS, key[1], key[0])
         if found is None:
             return None
-        pods = [pod for pod in self._claimed(found) if not has_ended(pod.manifest) and not is_leaving(pod.manifest)]
+        pods = [pod for pod in self._claims.of(found) if not has_ended(pod.manifest) and not is_leaving(pod.manifest)]
         failure = None
         if not is_leaving(found.manifest):
             try:
@@ -75,35 +76,12 @@ class ReplicaSets:
             raise failure
         return wake_at
 
-    def _claimed(self, replica_set: Stored) -> list[Stored]:
-        """Own what the selector means and nobody controls; let go of what it no longer means."""
-        claimed = []
-        leaving = is_leaving(replica_set.manifest)
-        selects = from_label_selector(replica_set.manifest["spec"].get("selector"))
-        for pod in self._pods.owned_by(replica_set.manifest["metadata"]["uid"]):
-            if selects(labels_of(pod.manifest)):
-                claimed.append(pod)
-            elif not leaving:
-                self._own(pod, None)
-        if not leaving:
-            for pod in self._pods.uncontrolled(replica_set.namespace):
-                if selects(labels_of(pod.manifest)) and not is_leaving(pod.manifest) and not has_ended(pod.manifest):
-                    self._own(pod, replica_set)
-                    claimed.append(pod)
-        return claimed
-
-    def _own(self, pod: Stored, replica_set: Stored | None) -> None:
-        manifest = pod.copy()
-        references = [each for each in manifest["metadata"].get("ownerReferences") or [] if not each.get("controller")]
-        if replica_set is not None:
-            references.append(_reference(replica_set))
-        manifest["metadata"]["ownerReferences"] = references
-        self._store.update(PODS, manifest, manager=MANAGER)
-
     def _scale(self, replica_set: Stored, pods: list[Stored]) -> None:
         wanted = replica_set.manifest["spec"].get("replicas", 1)
         for _ in range(min(wanted - len(pods), BURST)):
-            self._store.create(PODS, _pod_of(replica_set), namespace=replica_set.namespace, manager=MANAGER)
+            self._store.create(
+                PODS, pod_of(replica_set, self._claims.reference(replica_set)), namespace=replica_set.namespace, manager=MANAGER
+            )
         surplus = min(len(pods) - wanted, BURST)
         if surplus <= 0:
             return
@@ -159,21 +137,11 @@ def _selects(replica_set: Manifest, pod: Stored) -> bool:
     return from_label_selector(replica_set["spec"].get("selector"))(labels_of(pod.manifest))
 
 
-def _reference(replica_set: Stored) -> Manifest:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "ReplicaSet",
-        "name": replica_set.name,
-        "uid": replica_set.manifest["metadata"]["uid"],
-        "controller": True,
-        "blockOwnerDeletion": True,
-    }
-
-
-def _pod_of(replica_set: Stored) -> Manifest:
-    template = replica_set.copy()["spec"].get("template") or {}
+def pod_of(owner: Stored, reference: Manifest) -> Manifest:
+    """Give a new pod of the template of *owner*, to whom *reference* leads."""
+    template = owner.copy()["spec"].get("template") or {}
     given = template.get("metadata") or {}
-    metadata: Manifest = {"generateName": f"{replica_set.name}-", "ownerReferences": [_reference(replica_set)]}
+    metadata: Manifest = {"generateName": f"{owner.name}-", "ownerReferences": [reference]}
     metadata |= {key: given[key] for key in ("labels", "annotations", "finalizers") if given.get(key)}
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template.get("spec") or {}}
 
