@@ -1,7 +1,7 @@
 """Do people read the events of a canary in the documented order? (Lifecycle reference 10.1.)"""
 
 from lives import automatic
-from scenarios import Story, app, pause, subsequence, weight
+from scenarios import Story, app, at_rest, blue_green_app, pause, subsequence, weight
 
 DEPLOYED = [
     "RolloutAddedToInformer",
@@ -97,3 +97,16 @@ def test_a_blue_green_rollout_tells_its_events_in_the_documented_order() -> None
     events = [reason for _, reason, _ in automatic().events]
 
     assert events == [*DEPLOYED[:-1], "SwitchService", "RolloutCompleted", *DEPLOYED[1:-1], "SwitchService", "RolloutCompleted"]
+
+
+def test_a_blue_green_update_makes_few_requests_and_each_serves_a_transition() -> None:
+    story = at_rest(blue_green_app(replicas=5))
+    story.controller.requests.clear()
+
+    story.set_image("2")
+    story.rest()
+
+    requests = story.controller.requests
+    assert (story.phase, story.stable, story.sizes) == ("Healthy", "2", {"2": 5})
+    assert len(requests) <= 15, [str(each) for each in requests]
+    assert all(each.purpose for each in requests)
