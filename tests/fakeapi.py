@@ -40,13 +40,13 @@ class FakeApi:
     async def get(self, resource: Resource, name: str, *, namespace: str | None = None, into: type[T]) -> T:
         return _as(self._find(resource, name, namespace), into)
 
-    async def list(self, resource: Resource, *, namespace: str | None = None, into: type[T]) -> list[T]:
+    async def list(self, resource: Resource, *, namespace: str | None = None, field_selector: str = "", into: type[T]) -> list[T]:
         if resource.plural in self.absent:
             raise NotFoundError(404, "NotFound", "the server could not find the requested resource")
         here = [
             found
             for (plural, place, _), found in self._objects.items()
-            if plural == resource.plural and (namespace is None or place == namespace)
+            if plural == resource.plural and (namespace is None or place == namespace) and _selected(found, field_selector)
         ]
         return [_as(found, into) for found in here]
 
@@ -134,6 +134,15 @@ def _merged(target: Any, patch: Any) -> Any:  # noqa: ANN401 - any JSON
         else:
             result[key] = _merged(result.get(key), value)
     return result
+
+
+def _selected(manifest: Manifest, field_selector: str) -> bool:
+    """Tell whether a selector of one field, `path=value`, picks *manifest*."""
+    path, _, wanted = field_selector.partition("=")
+    value: Any = manifest
+    for part in filter(None, path.split(".")):
+        value = value.get(part, {})
+    return not path or value == wanted
 
 
 def _as(manifest: Manifest, into: type[T]) -> T:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -55,6 +56,14 @@ class ShownTemplate(Wire, frozen=True):
     spec: ShownPodSpec = ShownPodSpec()
 
 
+class ShownEvent(Wire, frozen=True):
+    """What was told of an object, and when last."""
+
+    reason: str = ""
+    message: str = ""
+    last_timestamp: datetime | None = None
+
+
 class Object(Protocol):
     """Anything with metadata."""
 
@@ -71,7 +80,7 @@ class Family:
     """
     A Rollout and the objects among which its own are found by their owners' UIDs.
 
-    Objects of others may be among them: they are not shown.
+    Objects of others may be among them: they are not shown. *events* are the Rollout's own, read only where they tell what is shown.
     """
 
     rollout: Rollout
@@ -79,6 +88,7 @@ class Family:
     pods: Sequence[ShownPod] = ()
     experiments: Sequence[Experiment] = ()
     analysis_runs: Sequence[AnalysisRun] = ()
+    events: Sequence[ShownEvent] = ()
 
 
 def owned(objects: Iterable[T], owner: Object) -> list[T]:

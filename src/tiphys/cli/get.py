@@ -7,11 +7,13 @@ from datetime import UTC, datetime
 from typing import Final
 
 import click
+import msgspec
 
 from tiphys.cli.options import Group, name_argument, no_color_option
 from tiphys.cli.patches import RefusedError
 from tiphys.cli.reading import read_family
 from tiphys.cli.session import in_session
+from tiphys.cli.structured import structured
 from tiphys.cli.tree import tree
 from tiphys.kube.client import Client
 
@@ -32,13 +34,20 @@ def get() -> None:
 @name_argument
 @click.option("-w", "--watch", is_flag=True, help="Draw again whenever something changes.")
 @click.option("--timeout-seconds", type=click.FloatRange(min=0), default=0, metavar="N", help="Stop watching after N seconds; 0 is never.")
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 @no_color_option
-def rollout(name: str, *, watch: bool, timeout_seconds: float, no_color: bool) -> None:
+def rollout(name: str, *, watch: bool, timeout_seconds: float, as_json: bool, no_color: bool) -> None:
     """Show the rollout NAME: its steps and weights, revisions, ReplicaSets, pods and analysis."""
+    if as_json and watch:
+        raise click.UsageError("--json: found --watch too, wanted one of both")
     colour = use_colour(os.environ, no_color=no_color)
 
     async def show(client: Client) -> None:
-        click.echo(tree(await read_family(client, name), datetime.now(UTC), colour=colour), nl=False, color=colour)
+        family, now = await read_family(client, name), datetime.now(UTC)
+        if as_json:
+            click.echo(msgspec.json.format(msgspec.json.encode(structured(family, now)), indent=2))
+            return
+        click.echo(tree(family, now, colour=colour), nl=False, color=colour)
 
     async def redraw(client: Client) -> None:
         from tiphys.cli.live import within  # noqa: PLC0415 - only watching needs it

@@ -14,6 +14,7 @@ from tiphys.api.workloads import ReplicaSet
 from tiphys.cli.family import Family, ShownPod
 from tiphys.cli.kinds import ANALYSIS_RUNS, EXPERIMENTS, REPLICA_SETS, ROLLOUTS
 from tiphys.cli.options import chosen
+from tiphys.cli.reading import read_events
 from tiphys.controller.logs import configure_logs
 from tiphys.kube.client import Client
 from tiphys.kube.informer import Informer
@@ -98,6 +99,7 @@ async def families(client: Client, name: str) -> AsyncGenerator[Family | None, N
                 pods=seen[PODS],
                 experiments=seen[EXPERIMENTS],
                 analysis_runs=seen[ANALYSIS_RUNS],
+                events=await read_events(client, rollout),
             )
             if await seen.change(REDRAW_SECONDS):
                 await asyncio.sleep(PAUSE_SECONDS)

@@ -8,11 +8,12 @@ from tiphys.api.analysis import AnalysisRun
 from tiphys.api.experiment import Experiment
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import ReplicaSet
-from tiphys.cli.family import Family, ShownPod
+from tiphys.cli.family import Family, ShownEvent, ShownPod
 from tiphys.cli.kinds import ANALYSIS_RUNS, EXPERIMENTS, REPLICA_SETS, ROLLOUTS
 from tiphys.cli.session import Api
+from tiphys.cli.verdict import unverified
 from tiphys.kube.errors import ForbiddenError, NotFoundError
-from tiphys.kube.resources import PODS, Resource
+from tiphys.kube.resources import EVENTS, PODS, Resource
 
 T = TypeVar("T")
 
@@ -33,12 +34,20 @@ async def read_family(api: Api, name: str) -> Family:
         _optional(api, EXPERIMENTS, Experiment),
         _optional(api, ANALYSIS_RUNS, AnalysisRun),
     )
-    return Family(rollout=rollout, replica_sets=replica_sets, pods=pods, experiments=experiments, analysis_runs=runs)
+    events = await read_events(api, rollout)
+    return Family(rollout=rollout, replica_sets=replica_sets, pods=pods, experiments=experiments, analysis_runs=runs, events=events)
 
 
-async def _optional(api: Api, resource: Resource, into: type[T]) -> Sequence[T]:
+async def read_events(api: Api, rollout: Rollout) -> Sequence[ShownEvent]:
+    """Read what was told of *rollout*, where that says why its traffic is not verified."""
+    if not unverified(rollout):
+        return ()
+    return await _optional(api, EVENTS, ShownEvent, field_selector=f"involvedObject.uid={rollout.metadata.uid}")
+
+
+async def _optional(api: Api, resource: Resource, into: type[T], *, field_selector: str = "") -> Sequence[T]:
     """Read a kind that a cluster may lack, or that we may not see."""
     try:
-        return await api.list(resource, namespace=api.namespace, into=into)
+        return await api.list(resource, namespace=api.namespace, field_selector=field_selector, into=into)
     except (NotFoundError, ForbiddenError):
         return ()

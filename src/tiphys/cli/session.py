@@ -40,8 +40,8 @@ class Api(Protocol):
     async def get(self, resource: Resource, name: str, *, namespace: str | None = None, into: type[T]) -> T:
         """Read one object."""
 
-    async def list(self, resource: Resource, *, namespace: str | None = None, into: type[T]) -> list[T]:
-        """Read a collection; without *namespace*, of all namespaces."""
+    async def list(self, resource: Resource, *, namespace: str | None = None, field_selector: str = "", into: type[T]) -> list[T]:
+        """Read a collection, or what *field_selector* picks of it; without *namespace*, of all namespaces."""
 
     async def create(self, resource: Resource, body: Manifest, *, namespace: str | None = None) -> Manifest:
         """Create an object."""

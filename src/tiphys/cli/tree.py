@@ -15,6 +15,7 @@ from tiphys.cli.family import Family, Object, ShownPod, owned
 from tiphys.cli.pods import pod_status, ready_count, restarts
 from tiphys.cli.roles import actual_weight, delay, replica_set_status, roles, tagged_images
 from tiphys.cli.text import Cell, Cells, age, cells, painted, table
+from tiphys.cli.verdict import verdict
 
 _KEY_WIDTH: Final = 17
 _HEADINGS: Final = ("NAME", "KIND", "STATUS", "AGE", "INFO")
@@ -22,21 +23,21 @@ _LONG_AGO: Final = datetime(1, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Row:
+class Row:
     """One line of the tree and what hangs below it."""
 
     icon: str
     name: Cell
     kind: str = ""
     status: Cells = (Cell(icons.NONE),)
-    age: str = ""
+    born: datetime | None = None
     info: Cells = ()
-    children: Sequence["_Row"] = ()
+    children: Sequence["Row"] = ()
 
 
 def tree(family: Family, now: datetime, *, colour: bool = False) -> str:
     """Draw the header and the tree of *family* as seen at *now*."""
-    rows = [tuple(cells(heading) for heading in _HEADINGS), *_lines(_rollout(family, now), own="", below="")]
+    rows = [tuple(cells(heading) for heading in _HEADINGS), *_lines(top(family, now), now, own="", below="")]
     return f"{_header(family, colour=colour)}\n{table(rows, colour=colour)}"
 
 
@@ -60,6 +61,9 @@ def _header(family: Family, *, colour: bool) -> str:
             ("  SetWeight:", cells(str(standing.set_weight(rollout)))),
             ("  ActualWeight:", cells(str(actual_weight(family)))),
         ]
+    said = verdict(family)
+    if said is not None:
+        lines.append(("  Verified:", cells(str(said))))
     tagged = [_image(image, tags) for image, tags in tagged_images(family).items()]
     lines += [("" if position else "Images:", line) for position, line in enumerate(tagged)]
     counts = (
@@ -80,87 +84,88 @@ def _image(image: str, tags: Sequence[str]) -> Cells:
 # The rows
 
 
-def _rollout(family: Family, now: datetime) -> _Row:
+def top(family: Family, now: datetime) -> Row:
+    """Give the line of the Rollout and everything below it."""
     rollout = family.rollout
     shown = standing.standing(rollout)
-    return _Row(
+    return Row(
         icon=icons.ROLLOUT,
         name=Cell(rollout.metadata.name),
         kind="Rollout",
         status=_status(icons.status_icon(shown.phase), shown.phase),
-        age=age(rollout.metadata.creation_timestamp, now),
+        born=rollout.metadata.creation_timestamp,
         children=_revisions(family, now),
     )
 
 
-def _revisions(family: Family, now: datetime) -> list[_Row]:
+def _revisions(family: Family, now: datetime) -> list[Row]:
     replica_sets = sorted(owned(family.replica_sets, family.rollout), key=lambda found: found.metadata.name)
     experiments = sorted(owned(family.experiments, family.rollout), key=_oldest)
     runs = _runs_in_order(owned(family.analysis_runs, family.rollout))
     numbers = {_revision(found) for found in chain[Object](replica_sets, experiments, runs)}
     return [
-        _Row(
+        Row(
             icon=icons.REVISION,
             name=Cell(f"revision:{number}"),
             children=[
                 *(
-                    _replica_set(found, family, now, roles=[*roles(family.rollout, found), *delay(found, now)])
+                    _replica_set(found, family, roles=[*roles(family.rollout, found), *delay(found, now)])
                     for found in replica_sets
                     if _revision(found) == number
                 ),
                 *(_experiment(found, family, now) for found in experiments if _revision(found) == number),
-                *(_run(found, now) for found in runs if _revision(found) == number),
+                *(_run(found) for found in runs if _revision(found) == number),
             ],
         )
         for number in sorted(numbers, reverse=True)
     ]
 
 
-def _replica_set(replica_set: ReplicaSet, family: Family, now: datetime, *, roles: Sequence[str]) -> _Row:
+def _replica_set(replica_set: ReplicaSet, family: Family, *, roles: Sequence[str]) -> Row:
     status = replica_set_status(replica_set)
     pods = sorted(owned(family.pods, replica_set), key=lambda pod: (_born(pod), pod.metadata.name))
-    return _Row(
+    return Row(
         icon=icons.REPLICA_SET,
         name=Cell(replica_set.metadata.name),
         kind="ReplicaSet",
         status=_status(icons.status_icon(status), status),
-        age=age(replica_set.metadata.creation_timestamp, now),
+        born=replica_set.metadata.creation_timestamp,
         info=_joined([(icons.tag(role),) for role in roles]),
-        children=[_pod(pod, now) for pod in pods],
+        children=[_pod(pod) for pod in pods],
     )
 
 
-def _pod(pod: ShownPod, now: datetime) -> _Row:
+def _pod(pod: ShownPod) -> Row:
     status, again = pod_status(pod), restarts(pod)
     ready, containers = ready_count(pod)
     info = f"ready:{ready}/{containers}" + (f",restarts:{again}" if again else "")
-    return _Row(
+    return Row(
         icon=icons.POD,
         name=Cell(pod.metadata.name),
         kind="Pod",
         status=_status(icons.pod_icon(status), status),
-        age=age(pod.metadata.creation_timestamp, now),
+        born=pod.metadata.creation_timestamp,
         info=cells(info),
     )
 
 
-def _experiment(experiment: Experiment, family: Family, now: datetime) -> _Row:
+def _experiment(experiment: Experiment, family: Family, now: datetime) -> Row:
     phase = experiment.status.phase
     replica_sets = sorted(owned(family.replica_sets, experiment), key=lambda found: (-_revision(found), found.metadata.name))
-    return _Row(
+    return Row(
         icon=icons.EXPERIMENT,
         name=icons.name_by_status(experiment.metadata.name, phase),
         kind="Experiment",
         status=_status(icons.status_icon(phase), phase),
-        age=age(experiment.metadata.creation_timestamp, now),
+        born=experiment.metadata.creation_timestamp,
         children=[
-            *(_replica_set(found, family, now, roles=delay(found, now)) for found in replica_sets),
-            *(_run(found, now) for found in _runs_in_order(owned(family.analysis_runs, experiment))),
+            *(_replica_set(found, family, roles=delay(found, now)) for found in replica_sets),
+            *(_run(found) for found in _runs_in_order(owned(family.analysis_runs, experiment))),
         ],
     )
 
 
-def _run(run: AnalysisRun, now: datetime) -> _Row:
+def _run(run: AnalysisRun) -> Row:
     status = run.status or AnalysisRunStatus()
     phase, results = status.phase, status.metric_results
     counts = (
@@ -169,26 +174,26 @@ def _run(run: AnalysisRun, now: datetime) -> _Row:
         (icons.UNSURE, sum(result.inconclusive for result in results)),
         (icons.WARNING, sum(result.error for result in results)),
     )
-    return _Row(
+    return Row(
         icon=icons.ANALYSIS_RUN,
         name=icons.name_by_status(run.metadata.name, phase),
         kind="AnalysisRun",
         status=_status(icons.status_icon(phase), phase),
-        age=age(run.metadata.creation_timestamp, now),
+        born=run.metadata.creation_timestamp,
         info=_joined([(icons.coloured(icon), Cell(f" {count}")) for icon, count in counts if count]),
-        children=_jobs(run, now),
+        children=_jobs(run),
     )
 
 
-def _jobs(run: AnalysisRun, now: datetime) -> list[_Row]:
+def _jobs(run: AnalysisRun) -> list[Row]:
     measured = chain.from_iterable(result.measurements for result in (run.status or AnalysisRunStatus()).metric_results)
     return [
-        _Row(
+        Row(
             icon=icons.JOB,
             name=icons.name_by_status(measurement.metadata["job-name"], measurement.phase),
             kind="Job",
             status=_status(icons.status_icon(measurement.phase), measurement.phase),
-            age=age(measurement.started_at, now),
+            born=measurement.started_at,
         )
         for measurement in measured
         if "job-name" in measurement.metadata
@@ -225,10 +230,11 @@ def _joined(parts: Sequence[Cells], comma: str = ",") -> Cells:
     return tuple(chain.from_iterable((Cell(comma), *part) for part in parts))[1:]
 
 
-def _lines(row: _Row, *, own: str, below: str) -> list[tuple[Cells, ...]]:
+def _lines(row: Row, now: datetime, *, own: str, below: str) -> list[tuple[Cells, ...]]:
     """Lay *row* out, its own line behind the prefix *own*, those under it behind *below*."""
-    lines: list[tuple[Cells, ...]] = [(cells(f"{own}{row.icon} ", row.name), cells(row.kind), row.status, cells(row.age), row.info)]
+    since = age(row.born, now) if row.kind else ""
+    lines: list[tuple[Cells, ...]] = [(cells(f"{own}{row.icon} ", row.name), cells(row.kind), row.status, cells(since), row.info)]
     for position, child in enumerate(row.children):
         last = position == len(row.children) - 1
-        lines += _lines(child, own=below + ("└──" if last else "├──"), below=below + ("   " if last else "│  "))
+        lines += _lines(child, now, own=below + ("└──" if last else "├──"), below=below + ("   " if last else "│  "))
     return lines

@@ -1,3 +1,4 @@
+from datetime import datetime
 from typing import Any, cast
 
 import msgspec
@@ -10,13 +11,29 @@ from tiphys.api.meta import read_time
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import ReplicaSet
 from tiphys.cli.checks import check
-from tiphys.cli.family import Family, ShownPod
+from tiphys.cli.family import Family, ShownEvent, ShownPod
 from tiphys.cli.manifests import read_text
+from tiphys.cli.structured import structured
 from tiphys.cli.tree import tree
 
 
 @pytest.mark.parametrize("case", cases("cli/tree"), ids=str)
 def test_a_rollout_is_drawn_with_everything_that_belongs_to_it(case: Case, golden: Golden) -> None:
+    family, now = seen(case)
+
+    drawn = tree(family, now, colour=cast("dict[str, Any]", case.given()[0]).get("colour", False))
+
+    golden(case, drawn)
+
+
+@pytest.mark.parametrize("case", cases("cli/tree"), ids=str)
+def test_a_rollout_is_told_to_programs_with_everything_that_belongs_to_it(case: Case, golden: Golden) -> None:
+    family, now = seen(case)
+
+    golden(case, structured(family, now))
+
+
+def seen(case: Case) -> tuple[Family, datetime]:
     given = cast("dict[str, Any]", case.given()[0])
     now = read_time(given["now"])
     assert now is not None
@@ -26,11 +43,9 @@ def test_a_rollout_is_drawn_with_everything_that_belongs_to_it(case: Case, golde
         pods=msgspec.convert(given.get("pods", []), list[ShownPod]),
         experiments=msgspec.convert(given.get("experiments", []), list[Experiment]),
         analysis_runs=msgspec.convert(given.get("analysisRuns", []), list[AnalysisRun]),
+        events=msgspec.convert(given.get("events", []), list[ShownEvent]),
     )
-
-    drawn = tree(family, now, colour=given.get("colour", False))
-
-    golden(case, drawn)
+    return family, now
 
 
 @pytest.mark.parametrize("case", cases("cli/lint"), ids=str)
