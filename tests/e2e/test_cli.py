@@ -1,6 +1,7 @@
 """The command as people run it, against the development cluster over HTTP; what the controller would write is written by hand."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -126,8 +127,9 @@ async def web(shell: Shell) -> Shell:
 
 
 async def test_people_see_how_a_rollout_is(web: Shell) -> None:
-    shown, poor, listed, everywhere, told = await asyncio.gather(
+    shown, structured, poor, listed, everywhere, told = await asyncio.gather(
         web.run("get", "rollout", "web", "--no-color"),
+        web.run("get", "rollout", "web", "--json"),
         web.run("get", "ro", "web", "--no-color", PYTHONIOENCODING="latin-1"),
         web.run("list", "rollouts"),
         web.run("list", "ro", "-A", "--timestamps"),
@@ -135,6 +137,9 @@ async def test_people_see_how_a_rollout_is(web: Shell) -> None:
     )
 
     assert shown.err == ""
+    facts = json.loads(structured.out)
+    assert (facts["status"], facts["message"], facts["setWeight"], facts["verified"]) == ("Paused", "CanaryPauseStep", 50, None)
+    assert [found["objects"][0]["name"] for found in facts["revisions"]] == ["web-two", "web-one"]
     lines = shown.out.splitlines()
     assert lines[2:9] == [
         "Status:          ॥ Paused",

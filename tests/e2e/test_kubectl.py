@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from lives import LIVES
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.kinds import CRDS
 from tiphys.devcluster.storage import Store
@@ -170,6 +171,21 @@ async def test_patch_scale_label_and_wait(kubectl: Kubectl) -> None:
     assert waited == "rollout.argoproj.io/demo condition met\n"
     assert (seen["spec"]["paused"], seen["spec"]["replicas"], seen["status"]) == (True, 5, {"replicas": 3})
     assert seen["metadata"]["labels"] == {"app": "demo", "tier": "web"}
+
+
+async def test_a_status_of_ours_is_kept_whole_and_shown_and_waited_for(kubectl: Kubectl) -> None:
+    """The definition is the reference's: what it does not know of a status is gone after the write."""
+    status = LIVES["routed"]().moments["grown"]["status"]
+    await kubectl("create", "-f", "-", stdin=ROLLOUT)
+
+    await kubectl("patch", "rollout", "demo", "--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+    waited = await kubectl("wait", "--for=condition=Healthy", "rollout/demo", "--timeout=5s")
+    row = (await kubectl("get", "rollout", "demo", "--no-headers")).split()
+    kept = json.loads(await kubectl("get", "rollout", "demo", "-o", "json"))["status"]
+
+    assert waited == "rollout.argoproj.io/demo condition met\n"
+    assert row[:5] == ["demo", "3", *(str(status[key]) for key in ("replicas", "updatedReplicas", "availableReplicas"))]
+    assert kept == status
 
 
 async def test_describe_and_explain_read_the_schema(kubectl: Kubectl) -> None:
