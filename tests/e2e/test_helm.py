@@ -80,10 +80,11 @@ class Shop:
         images = [pod.manifest["spec"]["containers"][0]["image"].rpartition(":")[2] for pod in self.store.scan(PODS, namespace="default")]
         return {image: images.count(image) for image in images}
 
-    def pods_of(self, role: str) -> str:
+    def pods_of(self, role: str) -> str | None:
         """Whose pods the Service of a role selects."""
         selector = self.store.get(SERVICES, f"web-{role}", namespace="default")["spec"]["selector"]
-        return str(selector["rollouts-pod-template-hash"])
+        found: str | None = selector.get("rollouts-pod-template-hash")
+        return found
 
 
 @asynccontextmanager
@@ -101,8 +102,8 @@ async def open_shop(folder: Path) -> AsyncIterator[Shop]:
             await controller.stop()
 
 
-@pytest.mark.parametrize("way", ["--server-side=false"])
-async def test_a_chart_is_installed_upgraded_rolled_back_and_removed(tmp_path: Path, way: str) -> None:
+async def test_a_chart_is_installed_upgraded_rolled_back_and_removed(tmp_path: Path) -> None:
+    way = "--server-side=false"
     async with open_shop(tmp_path) as shop:
         await shop.helm(f"install web {CHART} {way} --wait=legacy")
         first = await shop.shows("Healthy", v1=4)
@@ -139,3 +140,23 @@ async def test_a_chart_is_installed_upgraded_rolled_back_and_removed(tmp_path: P
         await shop.until(PODS, lambda: shop.pods() == {})
         assert [len(shop.store.scan(kind, namespace="default")) for kind in (shop.rollouts, SERVICES, SECRETS, CONFIG_MAPS)] == [0] * 4
         await shop.until(REPLICA_SETS, lambda: not shop.store.scan(REPLICA_SETS, namespace="default"))
+
+
+async def test_server_side_apply_is_told_whose_the_selectors_are_and_may_not_keep_them(tmp_path: Path) -> None:
+    async with open_shop(tmp_path) as shop:
+        await shop.helm(f"install web {CHART}")
+        first = await shop.shows("Healthy", v1=4)
+
+        refused = await shop.terminal.run(str(HELM), "upgrade", "web", str(CHART), "--set", "greeting=hi")
+        assert refused.code == 1
+        assert 'conflict with "rollouts-controller" using v1: .spec.selector' in refused.err
+        assert shop.pods_of("stable") == first["stableRS"]
+
+        await shop.helm(f"upgrade web {CHART} --force-conflicts --set version=v2")
+        paused = await shop.shows("Paused", v1=3, v2=1)
+        roles = {"stable": first["stableRS"], "canary": paused["currentPodHash"]}
+        await shop.until(SERVICES, lambda: {role: shop.pods_of(role) for role in roles} == roles)
+
+        await shop.helm("rollback web 1 --force-conflicts")
+        await shop.shows("Healthy", v1=4)
+        await shop.until(SERVICES, lambda: shop.pods_of("stable") == first["stableRS"])

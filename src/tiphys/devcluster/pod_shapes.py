@@ -23,6 +23,7 @@ SELECTOR = struct(
 )
 CONDITIONS = keyed(ANY, "type")
 
+_ONE = atomic(ANY)
 _HTTP_GET = struct("HTTPGetAction", "path:s port host:s scheme:s httpHeaders")
 _HANDLERS = {
     "exec_": struct("ExecAction", "", command=TEXT_LIST),
@@ -36,12 +37,12 @@ _PROBE = struct(
     **_HANDLERS,
 )
 _HANDLER = struct("LifecycleHandler", "", sleep=struct("SleepAction", "seconds:l"), **_HANDLERS)
-_KEY = struct("SecretKeySelector", "name:s key:s optional:b")
-_FIELD = struct("ObjectFieldSelector", "apiVersion:s fieldPath:s")
+_KEY = atomic(struct("SecretKeySelector", "name:s key:s optional:b"))
+_FIELD = atomic(struct("ObjectFieldSelector", "apiVersion:s fieldPath:s"))
 _ENV = struct(
     "EnvVar",
     "name:s value:s",
-    valueFrom=struct("EnvVarSource", "resourceFieldRef fileKeyRef", fieldRef=_FIELD, configMapKeyRef=_KEY, secretKeyRef=_KEY),
+    valueFrom=struct("EnvVarSource", "", resourceFieldRef=_ONE, fileKeyRef=_ONE, fieldRef=_FIELD, configMapKeyRef=_KEY, secretKeyRef=_KEY),
 )
 _CONTAINER = struct(
     "Container",
@@ -86,7 +87,7 @@ SPEC = struct(
     tolerations=listed(OBJECT),
     containers=always(keyed(_CONTAINER, "name")),
     ephemeralContainers=keyed(_CONTAINER, "name"),
-    nodeSelector=atomic(ANY),
+    nodeSelector=_ONE,
     imagePullSecrets=keyed(ANY, "name"),
     hostAliases=keyed(ANY, "ip"),
     topologySpreadConstraints=keyed(ANY, "topologyKey", "whenUnsatisfiable"),

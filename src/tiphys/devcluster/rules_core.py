@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from tiphys.devcluster.decoding import decode
 from tiphys.devcluster.errors import Cause, StatusError
 from tiphys.devcluster.metadata import quoted
-from tiphys.devcluster.pod_shapes import CONDITIONS, METADATA, TEMPLATE
+from tiphys.devcluster.pod_shapes import CONDITIONS, METADATA, SELECTOR, TEMPLATE
 from tiphys.devcluster.rules import Admission, Manifest, Rules
 from tiphys.devcluster.rules_pods import default_template, show_template, template_causes
-from tiphys.devcluster.shapes import ANY, OBJECT, TEXT_LIST, TEXT_MAP, Shape, always, keyed, listed, struct
+from tiphys.devcluster.shapes import ANY, OBJECT, TEXT_LIST, TEXT_MAP, Shape, always, atomic, keyed, listed, struct
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -325,7 +325,8 @@ class IngressRules(SpecRules):
 def budget_rules() -> SpecRules:
     """Give the admission of PodDisruptionBudgets."""
     status = always(struct("PodDisruptionBudgetStatus", _BUDGET_STATUS, conditions=CONDITIONS))
-    spec = always(struct("PodDisruptionBudgetSpec", "minAvailable selector maxUnavailable unhealthyPodEvictionPolicy:s"))
+    names = "minAvailable maxUnavailable unhealthyPodEvictionPolicy:s"
+    spec = always(struct("PodDisruptionBudgetSpec", names, selector=atomic(SELECTOR)))
     return _BudgetRules(struct("PodDisruptionBudget", "", metadata=METADATA, spec=spec, status=status), status_apart=True)
 
 

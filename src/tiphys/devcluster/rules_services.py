@@ -10,7 +10,7 @@ from tiphys.devcluster.errors import Cause
 from tiphys.devcluster.metadata import label_causes, name_problems, quoted
 from tiphys.devcluster.pod_shapes import METADATA
 from tiphys.devcluster.rules import Admission, Manifest, Rules
-from tiphys.devcluster.shapes import ANY, OBJECT, TEXT_LIST, TEXT_MAP, always, keyed, listed, struct
+from tiphys.devcluster.shapes import ANY, OBJECT, TEXT_LIST, TEXT_MAP, always, atomic, keyed, listed, struct
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ class ServiceRules(Rules):
                 "externalTrafficPolicy:s healthCheckNodePort:i publishNotReadyAddresses:b sessionAffinityConfig ipFamilyPolicy:s "
                 "allocateLoadBalancerNodePorts:b loadBalancerClass:s internalTrafficPolicy:s topologyKeys trafficDistribution:s",
                 ports=keyed(_PORT, "port", "protocol", protocol="TCP"),
-                selector=TEXT_MAP,
+                selector=atomic(TEXT_MAP),
                 clusterIPs=TEXT_LIST,
                 ipFamilies=TEXT_LIST,
             )

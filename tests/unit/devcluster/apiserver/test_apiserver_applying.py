@@ -104,6 +104,29 @@ def test_the_size_that_a_scaler_set_is_a_conflict_until_it_is_left_out_or_taken(
     assert set(owners(taken)) == {("one", "Apply")}
 
 
+def test_a_selector_is_one_field_of_whoever_wrote_it_last() -> None:
+    cluster = Store(names=Names(1))
+    laid(cluster, SERVICES, "helm", spec={"ports": [{"port": 80}], "selector": {"app": "web"}})
+    more = {"spec": {"selector": {"hash": "1"}}}
+    seen = cluster.patch(SERVICES, "a", PatchKind.MERGE, more, namespace="default", manager="them")
+
+    with pytest.raises(StatusError) as error:
+        laid(cluster, SERVICES, "helm", spec={"ports": [{"port": 80}], "selector": {"app": "web"}})
+
+    assert error.value.message == 'Apply failed with 1 conflict: conflict with "them" using v1: .spec.selector'
+    assert owners(seen)["them", "Update"] == {"f:spec": {"f:selector": {}}}
+
+
+def test_a_reference_to_a_key_is_one_field() -> None:
+    cluster = Store(names=Names(1))
+    reference = {"valueFrom": {"secretKeyRef": {"name": "hidden", "key": "a"}}}
+
+    found = laid(cluster, REPLICA_SETS, "me", spec=app(env=[{"name": "A", **reference}]))
+
+    template = owners(found)["me", "Apply"]["f:spec"]["f:template"]["f:spec"]["f:containers"]['k:{"name":"main"}']
+    assert template["f:env"]['k:{"name":"A"}'] == {".": {}, "f:name": {}, "f:valueFrom": {"f:secretKeyRef": {}}}
+
+
 def test_a_scale_can_be_applied_too() -> None:
     cluster = Store(names=Names(1))
     cluster.create(REPLICA_SETS, {"metadata": {"name": "a"}, "spec": app()}, namespace="default", manager="user")
