@@ -18,6 +18,7 @@ from tiphys.controller.manager import Controller
 from tiphys.controller.settings import Settings
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.cluster import DevCluster
+from tiphys.devcluster.discovery import VERSION
 from tiphys.devcluster.kinds import CONFIG_MAPS, PODS, REPLICA_SETS, SECRETS, SERVICES
 from tiphys.devcluster.kubeconfig import write_kubeconfig
 from tiphys.devcluster.resources import ResourceType
@@ -25,7 +26,8 @@ from tiphys.devcluster.storage import Store
 from tiphys.kube.client import Client
 from tiphys.kube.connection import Connection
 
-CHART = Path(__file__).parents[1] / "charts" / "web"
+CHARTS = Path(__file__).parents[1] / "charts"
+CHART = CHARTS / "web"
 
 pytestmark = pytest.mark.skipif(not RUNS_HERE, reason="the Helm that a registry has is for Linux on x86-64")
 
@@ -160,3 +162,21 @@ async def test_server_side_apply_is_told_whose_the_selectors_are_and_may_not_kee
         await shop.helm("rollback web 1 --force-conflicts")
         await shop.shows("Healthy", v1=4)
         await shop.until(SERVICES, lambda: shop.pods_of("stable") == first["stableRS"])
+
+
+async def test_hooks_run_before_the_objects_and_hold_an_upgrade_that_they_fail(tmp_path: Path) -> None:
+    chart = CHARTS / "hooks"
+    async with DevCluster(api=ApiServer, drain_seconds=0.0) as cluster:
+        write_kubeconfig(tmp_path / "kubeconfig", cluster.url)
+        shop = Shop(cluster.store, Terminal(home=tmp_path, kubeconfig=tmp_path / "kubeconfig", folder=tmp_path))
+
+        await shop.helm(f"install hooks {chart} --namespace other --create-namespace --wait --timeout 60s")
+        tested = json.loads(await shop.helm("status hooks --namespace other -o json"))["hooks"]
+        assert {hook["name"]: hook["last_run"]["phase"] for hook in tested} == {"before": "Succeeded", "check": ""}
+        seen = cluster.store.get(CONFIG_MAPS, "seen", namespace="other")["data"]
+        assert seen == {"version": VERSION["gitVersion"], "namespace": "default"}
+
+        assert "Phase:          Succeeded" in await shop.helm("test hooks --namespace other --timeout 60s")
+
+        failed = await shop.terminal.run(str(HELM), "upgrade", "hooks", str(chart), "--namespace", "other", "--set", "job=fails-0s")
+        assert (failed.code, "pre-upgrade hooks failed" in failed.err) == (1, True), failed

@@ -1,7 +1,7 @@
 // Which fields do Kubernetes' kinds have in protobuf, and what do objects of these kinds look like in both forms?
 //
-// `go run . fields` writes the table that the development API server reads bodies by; `go run . samples` writes one object of
-// each kind with every field set, as the real serializers write it in JSON and in protobuf.
+// `go run . fields` writes the table that the development API server reads bodies by; `go run . samples` writes three objects of
+// each kind (every field set, every field there and zero, none there) as the real serializers write them in JSON and in protobuf.
 package main
 
 import (

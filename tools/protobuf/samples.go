@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -19,10 +20,12 @@ import (
 	apiextensions "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 )
 
-// A filler sets every field of a struct to a value that is told from all others; structs inside themselves end after one round.
+// A filler sets every field of a struct to a value that is told from all others, or, with zeros, to one that is there and zero.
+// Structs inside themselves end after one round.
 type filler struct {
 	count int64
 	open  map[reflect.Type]int
+	zeros bool
 }
 
 func writeSamples(out io.Writer, scheme *runtime.Scheme) {
@@ -31,18 +34,20 @@ func writeSamples(out io.Writer, scheme *runtime.Scheme) {
 		group, _, _ := strings.Cut(line, " ")
 		for _, kind := range strings.Fields(line)[1:] {
 			of := schema.FromAPIVersionAndKind(group, kind)
-			for _, full := range []bool{true, false} {
+			for _, fill := range []*filler{{open: map[reflect.Type]int{}}, {open: map[reflect.Type]int{}, zeros: true}, nil} {
 				object, err := scheme.New(of)
 				must(err)
-				if full {
-					(&filler{open: map[reflect.Type]int{}}).fill(reflect.ValueOf(object).Elem())
+				if fill != nil {
+					fill.fill(reflect.ValueOf(object).Elem())
 				}
 				object.GetObjectKind().SetGroupVersionKind(of)
-				asJSON, err := json.Marshal(object)
-				must(err)
-				var asProtobuf strings.Builder
+				var asProtobuf bytes.Buffer
 				must(serializer.Encode(object, &asProtobuf))
-				fmt.Fprintf(out, "%s\n%s\n", asJSON, base64.StdEncoding.EncodeToString([]byte(asProtobuf.String())))
+				read, _, err := serializer.Decode(asProtobuf.Bytes(), nil, nil)
+				must(err)
+				asJSON, err := json.Marshal(read)
+				must(err)
+				fmt.Fprintf(out, "%s\n%s\n", asJSON, base64.StdEncoding.EncodeToString(asProtobuf.Bytes()))
 			}
 		}
 	}
@@ -54,6 +59,10 @@ func (f *filler) next() int64 {
 }
 
 func (f *filler) fill(value reflect.Value) {
+	if f.zeros {
+		f.fillKind(value)
+		return
+	}
 	moment := time.Date(2026, 3, 4, 5, 6, int(f.count%60), 0, time.UTC)
 	switch place := value.Addr().Interface().(type) {
 	case *meta.Time:
@@ -96,6 +105,9 @@ func (f *filler) fill(value reflect.Value) {
 }
 
 func (f *filler) fillKind(value reflect.Value) {
+	if f.zeros && (leaves[messageName(value.Type())] || value.Kind() <= reflect.Float64 || value.Kind() == reflect.String) {
+		return
+	}
 	switch value.Kind() {
 	case reflect.Pointer:
 		if f.open[value.Type().Elem()] > 1 {
