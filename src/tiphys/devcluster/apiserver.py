@@ -8,6 +8,7 @@ import ipaddress
 import logging
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +26,7 @@ from tiphys.devcluster.storage import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tiphys.devcluster.resources import ResourceType
     from tiphys.devcluster.wire import Json
 
 _log = logging.getLogger(__name__)
@@ -132,7 +134,7 @@ class ApiServer:
         elif parts[0] == "apis" and len(parts) in (4, 6):
             kind = review_kind(parts[1], parts[2], parts[-1])
             if kind is not None:
-                return await _review(request, kind)
+                return await _review(request, replace(CONFIG_MAPS, group=parts[1], version=parts[2], plural=parts[-1], kind=kind))
         if found is not None:
             return _json(found)
         return _nothing_here(registry_knows=(len(parts) > 1 and parts[0] == "api") or _is_built_in(parts), path=path)
@@ -176,12 +178,13 @@ def _nothing_here(*, registry_knows: bool, path: str) -> web.Response:
     return _json({"paths": ["/api", "/api/v1", "/apis", *_HEALTH, "/openapi/v2", "/openapi/v3", "/version"]}, status=404)
 
 
-async def _review(request: web.BaseRequest, kind: str) -> web.Response:
+async def _review(request: web.BaseRequest, asked: ResourceType) -> web.Response:
+    """Answer a review, which is read as any built-in kind is."""
     if request.method != "POST":
         raise not_allowed()
     media = request.headers.get("Content-Type", "").partition(";")[0].strip()
-    body = decoded(await request.content.read(), media, CONFIG_MAPS)
-    return _json(answered(kind, body), status=201)
+    body = decoded(await request.content.read(), media, asked)
+    return _json(answered(asked.kind, body), status=201)
 
 
 def _json(body: Json, *, status: int = 200) -> web.Response:

@@ -8,10 +8,11 @@ from typing import Any
 import aiohttp
 import pytest
 
+from devcluster_objects import deployment
 from protobuf_writer import config_map, enveloped, written
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.foreign import foreign_definitions
-from tiphys.devcluster.kinds import CONFIG_MAPS, CRDS
+from tiphys.devcluster.kinds import CONFIG_MAPS, CRDS, DEPLOYMENTS
 from tiphys.devcluster.storage import Store
 
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
@@ -187,6 +188,17 @@ async def test_delete_options_may_be_protobuf(server: ApiServer, client: aiohttp
     assert done == 200
 
 
+async def test_a_scale_may_be_protobuf(server: ApiServer, client: aiohttp.ClientSession) -> None:
+    server.store.create(DEPLOYMENTS, deployment("web"), namespace="default")
+    scale = enveloped("autoscaling/v1", "Scale", written(1, written(1, b"web")) + written(2, b"\x08\x05"))
+
+    async with client.put("/apis/apps/v1/namespaces/default/deployments/web/scale", data=scale, headers=PROTOBUF) as response:
+        answer = await response.json()
+
+    assert (response.status, answer["kind"], answer["spec"]) == (200, "Scale", {"replicas": 5})
+    assert server.store.get(DEPLOYMENTS, "web", namespace="default")["spec"]["replicas"] == 5
+
+
 @pytest.mark.parametrize(
     ("path", "sent", "words"),
     [
@@ -200,6 +212,11 @@ async def test_delete_options_may_be_protobuf(server: ApiServer, client: aiohttp
             CONFIG_MAP_PATH,
             enveloped("v1", "ConfigMap", b"\x0a\x7f"),
             'ConfigMap in version "v1" cannot be handled as a ConfigMap: unexpected EOF',
+        ),
+        (
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+            b"k8s\0\x0f",
+            "the object provided is unrecognized (must be of type SelfSubjectAccessReview): proto: illegal wireType 7 (6b3873000f)",
         ),
         (
             "/apis/apps/v1/namespaces/default/deployments",
