@@ -372,7 +372,7 @@ class InProcessController:
         self.router_feed = RouterFeed(outposts)
         self.caches = Mirror(Feeds(self.feed, self.router_feed), naming, always=outposts.kinds)
         self.queue: WorkQueue[Key] = WorkQueue(clock)
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(clock.monotonic)
         writer = ApiCluster(ApiWithRouters(self.api, outposts), self.caches, kinds, self.told, ledger=self.requests.append)
         self.loop = Passes(
             caches=self.caches,

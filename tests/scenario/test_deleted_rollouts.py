@@ -8,6 +8,7 @@ from inprocess import InProcessController
 from routed_apps import APPS, App, at_rest, reader
 from scenarios import ROLLOUT, template
 from tiphys.api import names
+from tiphys.kube.store import Key
 
 MADE = {
     "nginx": {"Ingress"},
@@ -90,3 +91,16 @@ def test_a_manifest_that_is_applied_again_afterwards_stays() -> None:
     controller.cluster.advance(60)
 
     assert specs(controller, app) == {"VirtualService web": route["spec"]}
+
+
+def test_nothing_is_measured_of_a_rollout_that_is_gone() -> None:
+    controller = halfway(APPS["istio"])
+    delete(controller)
+    passes = controller.passes
+    before = controller.telemetry.page()
+
+    controller.loop.changed(Key("default", "web"))
+    controller.cluster.advance(1)
+
+    assert controller.passes == passes + 1
+    assert b'name="web"' not in before + controller.telemetry.page()

@@ -113,6 +113,7 @@ class Passes:
 
     def edited(self, key: Key) -> None:
         """Look at a Rollout: it is new, or a person changed it."""
+        self._telemetry.present(key)
         self._queue.hurry(key)
 
     def gone(self, key: Key, last: Rollout | None) -> None:
@@ -147,7 +148,7 @@ class Passes:
         except TakenNameError:
             self._retry(key)
         except CreationError:
-            self._telemetry.failed(key)
+            self._count_failure(key)
             self._retry(key)
         except RefusedError as error:
             self._telemetry.refused(key, error.rule)
@@ -163,7 +164,8 @@ class Passes:
             self._broke(key, error)
         else:
             self._settled(key, wake_in)
-        self._telemetry.passed(key, self._clock.monotonic() - began)
+        if self._there(key):
+            self._telemetry.passed(key, self._clock.monotonic() - began)
 
     async def _pass(self, key: Key) -> float | None:
         """Give the seconds until the next look, or nothing where only a change matters."""
@@ -301,7 +303,7 @@ class Passes:
 
     def _failed(self, key: Key, event: Event, *, at_least: float = 0.0) -> None:
         """Tell *event*, once for as long as the same failure lasts, and look again after a delay."""
-        self._telemetry.failed(key)
+        self._count_failure(key)
         if self._said.get(key) != event.message:
             self._said[key] = event.message
             log.warning("pass failed", rollout=key.name, namespace=key.namespace, reason=event.reason.value, problem=event.message)
@@ -318,6 +320,14 @@ class Passes:
             self._traced.add((key, place))
             log.error("error of our own", rollout=key.name, namespace=key.namespace, place=place, exc_info=error)
         self._failed(key, _reconciliation_error(f"{type(error).__name__}: {error}"))
+
+    def _count_failure(self, key: Key) -> None:
+        if self._there(key):
+            self._telemetry.failed(key)
+
+    def _there(self, key: Key) -> bool:
+        """Whether a Rollout exists: what is still done for one that is gone is not measured, because nothing would ever forget it."""
+        return self._caches.rollout(key) is not None or self._caches.broken(key) is not None
 
     def _retry(self, key: Key, *, at_least: float = 0.0) -> None:
         self._queue.retry(key, at_least=at_least)

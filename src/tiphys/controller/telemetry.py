@@ -11,6 +11,7 @@ from tiphys.api.rollout import Rollout
 from tiphys.api.status import RolloutDuration
 from tiphys.controller.scrape import RolloutStates, text
 from tiphys.core.actions import Event
+from tiphys.kube.clock import SystemClock
 from tiphys.kube.resources import Resource
 from tiphys.kube.store import Key
 
@@ -21,6 +22,8 @@ _MANUAL_PAUSE: Final = (0, 60, 300, 600, 1800, 3600, 7200, 14400, 28800)
 _QUESTION_SECONDS: Final = (0.1, 0.5, 1, 2.5, 5, 10, 30)
 _QUEUE_SECONDS: Final = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10)
 _WHO: Final = ("namespace", "name")
+KEPT_SECONDS: Final = 65.0
+"""So long the series of a Rollout outlive it: more than there is between two scrapes, nearly everywhere."""
 _UNNAMED: Final = frozenset({"events", "replicasets"})
 _VERBS: Final = frozenset({"get", "list", "watch", "create", "update", "patch", "delete"})
 _ARCHITECTURES: Final = {"x86_64": "amd64", "aarch64": "arm64"}
@@ -31,10 +34,12 @@ class Telemetry:
     The metrics of one controller, in a registry of its own.
 
     Names and labels are those that dashboards and alerts of the reference ask for; what only we measure begins with `tiphys_`. Series
-    of a Rollout go with it (`forget`). The state of Rollouts is read from the caches when somebody scrapes: it costs a pass nothing.
+    of a Rollout go some time after it (`forget`), in seconds of *monotonic*. The state of Rollouts is read from the caches when somebody
+    scrapes: it costs a pass nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, monotonic: Callable[[], float] | None = None) -> None:
+        self._monotonic = SystemClock().monotonic if monotonic is None else monotonic
         self.registry = CollectorRegistry()
         registry = self.registry
         self._passes = Histogram("rollout_reconcile", "Rollout reconciliation in seconds", _WHO, buckets=_PASS_SECONDS, registry=registry)
@@ -80,9 +85,11 @@ class Telemetry:
         ProcessCollector(registry=registry)
         self._event_series: dict[Key, set[tuple[str, str]]] = {}
         self._refused_series: dict[Key, set[str]] = {}
+        self._leaving: dict[Key, float] = {}
 
     def page(self) -> bytes:
         """Give all metrics in the text format of Prometheus."""
+        self._let_go()
         return text(self.registry)
 
     def watch_rollouts(self, rollouts: Callable[[], Iterable[Rollout]]) -> None:
@@ -144,8 +151,22 @@ class Telemetry:
         self._progression.labels(duration.completion_status).observe(max(0.0, seconds - waited))
         self._manual.labels(duration.completion_status).observe(waited)
 
+    def present(self, key: Key) -> None:
+        """Keep the series of a Rollout that is there, perhaps again."""
+        self._leaving.pop(key, None)
+
     def forget(self, key: Key) -> None:
-        """Drop the series of a Rollout that is gone."""
+        """Drop the series of a Rollout that is gone, once Prometheus had the time to read what became of it."""
+        self._let_go()
+        self._leaving[key] = self._monotonic() + KEPT_SECONDS
+
+    def _let_go(self) -> None:
+        now = self._monotonic()
+        for key in [key for key, until in self._leaving.items() if until <= now]:
+            del self._leaving[key]
+            self._drop(key)
+
+    def _drop(self, key: Key) -> None:
         for metric in (self._passes, self._errors, self._bugs):
             _drop(metric, *key)
         for series in self._event_series.pop(key, ()):

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from builders import NOW, canary, rollout
+from clocks import VirtualClock
 from rows import BUCKETS, METRICS
 from scrapes import read
 from tiphys.api.status import Condition, RolloutDuration, RolloutStatus
@@ -129,18 +130,42 @@ def test_of_all_phases_one_is_shown_as_the_present_one() -> None:
     }  # fmt: skip
 
 
-def test_the_series_of_a_rollout_go_with_it() -> None:
-    telemetry = Telemetry()
+def test_the_series_of_a_rollout_go_after_it_and_stay_if_it_comes_back() -> None:
+    clock = VirtualClock()
+    telemetry = Telemetry(clock.monotonic)
     telemetry.passed(WEB, 0.01)
     telemetry.failed(WEB)
     telemetry.refused(WEB, "S1: nobody there")
     telemetry.told(*WEB, Event(reason=Reason.ROLLOUT_ABORTED, message="", type=EventType.WARNING))
-    before = telemetry.page()
 
     telemetry.forget(WEB)
+    clock.jump(64)
+    telemetry.present(WEB)
+    clock.jump(10)
+    back = of_web(telemetry)
+    telemetry.forget(WEB)
+    clock.jump(64)
+    gone = of_web(telemetry)
+    clock.jump(1)
 
-    assert b'name="web"' in before
-    assert b'name="web"' not in telemetry.page()
+    assert back == gone != []
+    assert of_web(telemetry) == []
+
+
+def of_web(telemetry: Telemetry) -> list[str]:
+    return [line for line in telemetry.page().decode().splitlines() if 'name="web"' in line]
+
+
+def test_nobody_has_to_scrape_for_series_to_go() -> None:
+    clock = VirtualClock()
+    telemetry = Telemetry(clock.monotonic)
+    for number in range(3):
+        telemetry.passed(Key("default", f"web-{number}"), 0.01)
+        telemetry.forget(Key("default", f"web-{number}"))
+        clock.jump(65)
+
+    assert telemetry.registry.get_sample_value("rollout_reconcile_count", {"namespace": "default", "name": "web-1"}) is None
+    assert telemetry.registry.get_sample_value("rollout_reconcile_count", {"namespace": "default", "name": "web-2"}) == 1
 
 
 def test_an_update_that_ended_is_measured_with_and_without_the_time_people_took() -> None:
