@@ -1,6 +1,10 @@
 """Which events, conditions, phases and metrics do other programs read of a Rollout? The tables of the reference, row by row."""
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
+
+from tiphys.api.meta import Manifest
+from tiphys.controller.cluster import Kind
 
 _ANALYSIS: Final = "comes with analysis, which is refused today"
 _EXPERIMENTS: Final = "comes with experiments, which are refused today"
@@ -245,6 +249,51 @@ FIELDS_COMING: Final = {
     "blueGreen.prePromotionAnalysisRunStatus": _ANALYSIS,
     "blueGreen.postPromotionAnalysisRunStatus": _ANALYSIS,
 }
+
+_TOUCH: Final[Manifest] = {"metadata": {"annotations": {"example.com/touched": "yes"}}}
+
+TRIGGERS: Final[Mapping[str, tuple[Kind, str, Manifest]]] = {
+    "Rollout add/update/resync": (("argoproj.io", "Rollout"), "web", {"spec": {"revisionHistoryLimit": 9}}),
+    "ReplicaSet": (("apps", "ReplicaSet"), "", _TOUCH),
+    "Service": (("", "Service"), "web-stable", {"spec": {"ports": [{"name": "http", "port": 81, "targetPort": "http"}]}}),
+    "VirtualService": (("networking.istio.io", "VirtualService"), "web", _TOUCH),
+    "DestinationRule": (("networking.istio.io", "DestinationRule"), "web", _TOUCH),
+}
+"""
+What is watched: kind and name of an object of a canary behind Istio, and a change of it that is looked at.
+
+The ReplicaSet is the stable one. Of Services only what a decision reads counts.
+"""
+
+TRIGGERS_ELSEWHERE: Final = {
+    "Rollout delete": "scenario/test_release.py::test_a_deleted_rollout_leaves_its_services_as_the_user_wrote_them",
+    "Ingress": "scenario/test_alb.py::test_a_rollout_that_is_deleted_while_nobody_looks_is_noticed_by_the_ingress_itself",
+    "workload objects": (
+        "scenario/test_workload_ref.py::test_a_change_of_the_deployment_is_an_update_and_clients_are_told_which_generation_was_seen"
+    ),
+    "not watched": "scenario/test_triggers.py::test_a_pod_that_changes_alone_wakes_nobody",
+}
+
+TRIGGERS_COMING: Final = {"AnalysisRun": _ANALYSIS, "Experiment": _EXPERIMENTS}
+
+DELAYS_ELSEWHERE: Final = {
+    "error in pass": "unit/controller/test_queue.py::test_a_failing_key_waits_twice_as_long_each_time_up_to_ten_seconds",
+    "every event": "unit/controller/test_queue.py::test_changes_do_not_bring_a_failing_key_back_before_its_delay",
+    "stale cache": "contract/controller/test_passes.py::test_a_pass_waits_until_the_caches_have_seen_what_it_wrote",
+    "workloadRef unresolved": "scenario/test_workload_ref.py::test_46_a_workload_that_is_missing_is_named_and_awaited",
+    "pause step, blue-green auto promotion": "scenario/test_pinned_steps.py::test_20_a_pause_lasts_as_long_as_it_says",
+    "old RS delay": ("scenario/test_blue_green.py::test_an_update_is_switched_when_it_is_whole_and_the_old_version_goes_after_its_delay"),
+    "abort delay": (
+        "scenario/test_blue_green.py::test_an_abort_before_the_switch_leaves_the_traffic_and_lets_the_preview_go_after_its_delay"
+    ),
+    "weight or target not verified": "scenario/test_verified.py::test_between_two_questions_lies_the_interval",
+    "restart": "scenario/test_pinned_services.py::test_39_a_restart_in_the_future_begins_on_time_however_far_it_is",
+    "progress deadline": "unit/core/test_deadline.py::test_the_wake_up_is_a_second_after_the_deadline",
+    "resync": "scenario/test_triggers.py::test_every_rollout_is_looked_at_again_after_the_resync_period_though_nothing_happened",
+}
+"""When a Rollout is looked at again. An event waits for nothing here unless a pass failed, however many there are."""
+
+DELAYS_COMING: Final = {"step plugin": _PLUGINS}
 
 _WHO: Final = ("namespace", "name")
 _QUEUE: Final = ("name",)

@@ -9,6 +9,8 @@ import pytest
 from rows import (
     CONDITIONS,
     CONDITIONS_ELSEWHERE,
+    DELAYS_COMING,
+    DELAYS_ELSEWHERE,
     EVENTS,
     EVENTS_COMING,
     EVENTS_ELSEWHERE,
@@ -20,6 +22,9 @@ from rows import (
     METRICS_COMING,
     PHASES,
     PHASES_ELSEWHERE,
+    TRIGGERS,
+    TRIGGERS_COMING,
+    TRIGGERS_ELSEWHERE,
 )
 from tiphys.api import names, words
 from tiphys.cli.options import CONNECTION
@@ -123,6 +128,23 @@ def _metrics(text: str) -> Iterator[str]:
 
 
 @needs_reference
+def test_everything_that_causes_a_pass_is_asserted_or_listed() -> None:
+    first = {row[0].replace("`", "").replace("*", "") for row in table(section(LIFECYCLE, "9.1"))}
+    watched = {"VirtualService, DestinationRule"} | {each for each in TRIGGERS if each not in {"VirtualService", "DestinationRule"}}
+
+    assert len(first) == 10
+    assert first == watched | set(TRIGGERS_ELSEWHERE) | set(TRIGGERS_COMING)
+
+
+@needs_reference
+def test_every_delay_is_asserted_or_listed() -> None:
+    first = {row[0].replace("`", "") for row in table(section(LIFECYCLE, "9.2"))}
+
+    assert len(first) == 12
+    assert first == set(DELAYS_ELSEWHERE) | set(DELAYS_COMING)
+
+
+@needs_reference
 def test_every_flag_of_the_controller_is_taken_or_listed() -> None:
     text = section(LIFECYCLE, "9.3").replace("`--traefik-api-group` / `-version`", "`--traefik-api-group` `--traefik-api-version`")
     flags = {flag for cell in re.findall(r"`(--[^`]+)`", text) for flag in cell.split()}
@@ -142,7 +164,7 @@ def test_every_name_on_an_object_is_a_constant() -> None:
 
 
 def test_every_test_that_is_named_exists() -> None:
-    named = (EVENTS_ELSEWHERE, FIELDS_ELSEWHERE, CONDITIONS_ELSEWHERE, PHASES_ELSEWHERE)
+    named = (EVENTS_ELSEWHERE, FIELDS_ELSEWHERE, CONDITIONS_ELSEWHERE, PHASES_ELSEWHERE, TRIGGERS_ELSEWHERE, DELAYS_ELSEWHERE)
     for place in (place for table_of in named for place in table_of.values()):
         file, _, name = place.partition("::")
         assert re.search(rf"^(async )?def {name}\(", (TESTS / file).read_text(encoding="utf-8"), re.MULTILINE), place
