@@ -3,7 +3,7 @@
 
 def written(number: int, value: bytes) -> bytes:
     """Write one field of bytes."""
-    return _varint(number << 3 | 2) + _varint(len(value)) + value
+    return varint(number << 3 | 2) + varint(len(value)) + value
 
 
 def enveloped(api_version: str, kind: str, message: bytes) -> bytes:
@@ -18,5 +18,6 @@ def config_map(name: str, **data: str) -> bytes:
     return enveloped("v1", "ConfigMap", written(1, written(1, name.encode())) + b"".join(items))
 
 
-def _varint(value: int) -> bytes:
-    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + _varint(value >> 7)
+def varint(value: int) -> bytes:
+    """Write a number that is not negative."""
+    return bytes([value]) if value < 0x80 else bytes([value & 0x7F | 0x80]) + varint(value >> 7)

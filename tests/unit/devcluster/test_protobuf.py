@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protobuf_writer import written
+from protobuf_writer import varint, written
 from tiphys.devcluster.kinds import install
 from tiphys.devcluster.protobuf import Envelope, WireError, manifest, opened
 from tiphys.devcluster.protobuf.leaves import LEAVES
@@ -73,6 +73,16 @@ def test_what_other_writers_do_is_read_too() -> None:
     pod = Envelope(api_version="v1", kind="Pod", message=written(2, written(14, numbers_in_a_row)) + from_the_future)
 
     assert manifest(pod)["spec"] == {"securityContext": {"supplementalGroups": [1, 2]}}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [(0, "1970-01-01T00:00:00Z"), (-1, "1969-12-31T23:59:59Z"), (-62135596799, "0001-01-01T00:00:01Z")],
+)
+def test_a_time_counts_seconds_since_1970(seconds: int, shown: str) -> None:
+    creation = written(8, b"\x08" + varint(seconds & 0xFFFF_FFFF_FFFF_FFFF))
+
+    assert manifest(config_map(written(1, creation)))["metadata"] == {"creationTimestamp": shown}
 
 
 @pytest.mark.parametrize(

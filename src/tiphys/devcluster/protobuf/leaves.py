@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tiphys.devcluster.wire import Json
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - UTC, as all here, and written with a Z
 _decode = msgspec.json.Decoder().decode
 
 
@@ -35,11 +35,11 @@ def _number(fields: Mapping[int, int | bytes], number: int, bits: int) -> int:
 
 def _time(data: bytes) -> Json:
     """Seconds since 1970; no bytes are no time."""
-    return _moment(data).strftime("%Y-%m-%dT%H:%M:%SZ") if data else None
+    return f"{_moment(data).isoformat(timespec='seconds')}Z" if data else None
 
 
 def _micro_time(data: bytes) -> Json:
-    return _moment(data).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if data else None
+    return f"{_moment(data).isoformat(timespec='microseconds')}Z" if data else None
 
 
 def _moment(data: bytes) -> datetime:
