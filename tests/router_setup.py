@@ -28,7 +28,8 @@ class Setup:
     *without_ours* takes from an object what we may leave behind at rest. *creates* are the objects that the router makes itself, so
     that nothing is wrong while they are missing. *sayable* turns any wish into one that the product can say, where `supports` does not
     tell the whole of it. *only_read* are objects that the router never changes; *beyond* names, for an object, those that nobody finds
-    without it; *unnamed* are those that are looked for, so that nobody misses one. *passes* is in how many renderings a wish is in place,
+    without it; *unnamed* are those that are looked for, so that nobody misses one; *orphans* are those that the reference makes without an
+    owner, so that such a one is taken over. *passes* is in how many renderings a wish is in place,
     where S4 takes more than one.
     """
 
@@ -46,6 +47,7 @@ class Setup:
     only_read: frozenset[Ref] = frozenset()
     beyond: Mapping[Ref, frozenset[Ref]] = field(default_factory=dict)
     unnamed: frozenset[Ref] = frozenset()
+    orphans: frozenset[Ref] = frozenset()
     passes: int = 1
 
     def wish(self, canary: int, **more: Any) -> TrafficIntent:  # noqa: ANN401  the fields have types

@@ -815,6 +815,7 @@ def _below(match: RequestMatch, prefix: str) -> RequestMatch:
 def _ambassador_setups() -> dict[str, Setup]:
     """Give each way to use Ambassador."""
     api = replace(MAPPING, name="api")
+    orphans = frozenset(replace(MAPPING, name=f"{name}-canary") for name in ("web", "api"))
     alone, together = router_for(ambassador_rollout()), router_for(ambassador_rollout("web", "api"))
     return {
         "ambassador": Setup(
@@ -824,6 +825,7 @@ def _ambassador_setups() -> dict[str, Setup]:
             shows=_ROUTES,
             places=((MAPPING, ()), (MAPPING, ("metadata",)), (MAPPING, ("metadata", "labels"))),
             creates=frozenset(alone.reads()) - {MAPPING},
+            orphans=orphans,
             sayable=lambda wish: _for_mappings(wish, prefix="/web/"),
         ),
         "ambassador with two Mappings": Setup(
@@ -833,6 +835,7 @@ def _ambassador_setups() -> dict[str, Setup]:
             shows=_ROUTES,
             places=((api, ()), (api, ("metadata",))),
             creates=frozenset(together.reads()) - {MAPPING, api},
+            orphans=orphans,
             sayable=_for_mappings,
         ),
     }

@@ -11,7 +11,7 @@ from tiphys.api.rollout import CanaryStrategy, Rollout
 from tiphys.core.intent import Backend, Feature, HeaderRoute, MirrorRoute, Role, Routed, TrafficIntent
 from tiphys.traffic import ambassador_copies as copies
 from tiphys.traffic.about import about
-from tiphys.traffic.manifests import annotations, count, mapping, text, with_annotation
+from tiphys.traffic.manifests import annotations, count, entries, mapping, text, with_annotation
 from tiphys.traffic.named_members import container_ports, services_by_role, weighs_experiments
 from tiphys.traffic.owned import Owner, owner_of
 from tiphys.traffic.route_steps import Standing, read_back, standing_routes, written_down
@@ -139,7 +139,7 @@ class AmbassadorRouter:
         errors: list[SpecError] = []
         for base in self.bases:
             errors += self._claims(base, found, wish.managed)
-            ours = {ref for ref in self._copy_refs(base, wish.managed, found) if self._controls(found.get(ref))}
+            ours = {ref for ref in self._copy_refs(base, wish.managed, found) if self._is_ours(base, ref, found)}
             try:
                 wanted = self._wanted(base, found, asked)
             except SpecError as error:
@@ -260,7 +260,9 @@ class AmbassadorRouter:
         return shares
 
     def _copy(self, ref: Ref, base: Manifest, found: Mapping[Ref, Manifest], content: Content) -> Manifest:
-        manifest = found.get(ref) or {"apiVersion": base.get("apiVersion"), "kind": ref.kind, "metadata": self.owner.metadata(ref)}
+        manifest = found.get(ref) or {"apiVersion": base.get("apiVersion"), "kind": ref.kind, "metadata": {}}
+        if not self._controls(manifest):
+            manifest = {**manifest, "metadata": {**mapping(manifest.get("metadata"), "metadata"), **self.owner.metadata(ref)}}
         for key, note in ((HEADER_ROUTES, content.headers), (MIRROR_ROUTES, content.mirrors), (ROUTED_EXPERIMENTS, content.experiment)):
             manifest = with_annotation(manifest, key, note)
         return {**manifest, "spec": content.spec}
@@ -284,10 +286,27 @@ class AmbassadorRouter:
 
     def _claims(self, base: str, found: Mapping[Ref, Manifest], managed: Sequence[str]) -> Iterator[SpecError]:
         for ref in self._copy_refs(base, managed):
+            if self._is_ours(base, ref, found):
+                continue
             try:
                 self.owner.claim(found.get(ref), ref, field=_FIELD, found=base)
             except SpecError as error:
                 yield error if error.field == _FIELD else SpecError(field=_FIELD, found=base, wanted=f"{ref}: {error}")
+
+    def _is_ours(self, base: str, ref: Ref, found: Mapping[Ref, Manifest]) -> bool:
+        """Tell whether a copy of *base* may be written: ours, or the reference's, which has no owner and is taken over where it stands."""
+        manifest = found.get(ref)
+        return self._controls(manifest) or (ref == self._at(base, "", _CANARY) and self._is_orphan(manifest))
+
+    def _is_orphan(self, manifest: Manifest | None) -> bool:
+        """Tell whether *manifest* has no owner, and gives a share to the canary Service: so the reference leaves it (4.6)."""
+        try:
+            if manifest is None or entries(mapping(manifest.get("metadata"), "metadata").get("ownerReferences"), "metadata"):
+                return False
+            spec = mapping(manifest.get("spec"), "spec")
+            return bool(self.canary) and spec.get("weight") is not None and copies.leads_to(spec, self.canary, self.namespace)
+        except SpecError:
+            return False
 
     def _controls(self, manifest: Manifest | None) -> bool:
         try:

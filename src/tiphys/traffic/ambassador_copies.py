@@ -27,11 +27,23 @@ def redirected(spec: Spec, *, stable: str, canary: str, namespace: str) -> dict[
     """
     service = text(spec.get("service"), "spec.service")
     parts = _SERVICE.fullmatch(service)
-    if parts is None or parts["name"] != stable or (parts["namespace"] or namespace) != namespace:
+    if parts is None or not leads_to(spec, stable, namespace):
         raise SpecError(field="spec.service", found=service or None, wanted=f'must lead to the stable Service "{stable}" in {namespace}')
     if spec.get("weight"):
         raise SpecError(field="spec.weight", found=spec["weight"], wanted="must not be set: the base gets what its canary leaves")
     return {**spec, "service": f"{parts['scheme'] or ''}{canary}{service[parts.end('name') :]}"}
+
+
+def leads_to(spec: Spec, service: str, namespace: str) -> bool:
+    """
+    Tell whether *spec*, a Mapping's, leads to *service* in *namespace*.
+
+    Raises:
+        SpecError: its service is no text.
+
+    """
+    parts = _SERVICE.fullmatch(text(spec.get("service"), "spec.service"))
+    return parts is not None and parts["name"] == service and (parts["namespace"] or namespace) == namespace
 
 
 def to_experiment(spec: Spec, service: str, ports: Mapping[str, int]) -> Spec:

@@ -158,15 +158,34 @@ def test_an_object_that_the_router_makes_is_made_whenever_it_is_missing_and_is_t
 @every_setup
 def test_an_object_of_somebody_else_under_the_name_of_one_that_the_router_makes_is_told_and_left_alone(setup: Setup) -> None:
     complete = after(setup, setup.wish(20), setup.start)
+    other = [{"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": "another", "controller": True}]
+    owners = [(ref, found) for ref in setup.creates & complete.keys() for found in (other, []) if found or ref not in setup.orphans]
 
-    for ref in setup.creates & complete.keys():
-        metadata = {key: value for key, value in complete[ref]["metadata"].items() if key != "ownerReferences"}
-        found = {**complete, ref: {**complete[ref], "metadata": metadata}}
+    for ref, owner in owners:
+        found = {**complete, ref: {**complete[ref], "metadata": {**complete[ref]["metadata"], "ownerReferences": owner}}}
 
         assert [problem for problem in setup.router.problems(found) if str(ref) in str(problem)]
         rendered, errors = render_all([setup.router], setup.start_wish(), found)
         assert [error for error in errors if str(ref) in str(error)]
         assert all(ref not in one.apply and ref not in one.absent for one in rendered.values())
+
+
+@pytest.mark.parametrize(
+    "setup", [each for each in SETUPS.values() if each.orphans], ids=[name for name, each in SETUPS.items() if each.orphans]
+)
+def test_what_the_reference_made_without_an_owner_is_taken_over_as_it_stands_and_goes_in_the_end(setup: Setup) -> None:
+    complete = after(setup, setup.wish(20), setup.start)
+
+    for ref in setup.orphans & complete.keys():
+        metadata = {key: value for key, value in complete[ref]["metadata"].items() if key != "ownerReferences"}
+        found = {**complete, ref: {**complete[ref], "metadata": metadata}}
+
+        assert not setup.router.problems(found)
+        routed = setup.router.routed(found)
+        assert routed is not None
+        assert routed.canary == 20
+        assert after(setup, setup.wish(20), found) == complete
+        assert ref not in after(setup, setup.start_wish(), found)
 
 
 @every_setup

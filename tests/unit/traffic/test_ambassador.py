@@ -175,6 +175,28 @@ def test_a_canary_mapping_is_read_by_its_weight_whoever_made_it_but_is_only_ours
     assert (routed.canary, routed.stable, routed.uniform) == (canary, 100 - canary, False)
 
 
+@pytest.mark.parametrize(
+    ("spec", "owners"),
+    [
+        ("{prefix: /web/, service: 'web-canary:80'}", []),
+        ("{prefix: /web/, service: 'web-stable:80', weight: 20}", []),
+        ("{prefix: /web/, service: 'web-canary.shop:80', weight: 20}", []),
+        ("{prefix: /web/, service: 'web-canary:80', weight: 20}", [{"kind": "Deployment", "name": "web", "uid": "another"}]),
+    ],
+)
+def test_only_a_mapping_without_an_owner_that_gives_the_canary_a_share_is_taken_over_from_the_reference(
+    spec: str, owners: list[Manifest]
+) -> None:
+    router = router_for(ambassador_rollout("web"))
+    base, theirs = mapping(BASE), mapping(spec, ref=CANARY_MAPPING)
+    theirs["metadata"]["ownerReferences"] = owners
+
+    found = {MAPPING: base, CANARY_MAPPING: theirs}
+
+    assert [problem for problem in router.problems(found) if "is not controlled by" in str(problem)]
+    assert CANARY_MAPPING not in router.render(wish(40), found).apply
+
+
 def test_bases_that_differ_are_not_uniform_and_the_larger_weight_counts() -> None:
     api = replace(MAPPING, name="api")
     router = router_for(ambassador_rollout("web", "api"))
