@@ -81,8 +81,8 @@ def status_patch(before: RolloutStatus, after: RolloutStatus) -> Manifest:
     """
     Give the smallest JSON merge patch for the status subresource that turns *before* into *after*.
 
-    Empty where nothing differs on the wire: a fraction of a second is no difference, because it cannot be stored. A list is sent
-    whole where any of its items differs.
+    Empty where nothing differs on the wire: a fraction of a second is no difference, because it cannot be stored, and neither is an empty
+    object, such as the reference writes for the strategy that is not in use. A list is sent whole where any of its items differs.
     """
     if before == after:
         return {}
@@ -167,7 +167,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON of any type
 
 
 def _changes(before: Manifest, after: Manifest) -> Manifest:
-    changes: Manifest = {key: None for key in before if key not in after}
+    changes: Manifest = {key: None for key, found in before.items() if key not in after and found != {}}
     for key, wanted in after.items():
         found = before.get(key)
         if isinstance(found, dict) and isinstance(wanted, dict):
