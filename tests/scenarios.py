@@ -161,8 +161,11 @@ class Story:
         prepare: Callable[[InProcessController], None] | None = None,
         product: Balancer | None = None,
         analysed: bool = False,
+        groups: Iterable[str] = (),
     ) -> None:
-        self.cluster = VirtualCluster(definitions=_definitions(analysed=analysed))
+        """Give the cluster of *manifests*; *groups* are the API groups of further products that it serves."""
+        further = [found for group in groups for found in foreign_definitions(group)]
+        self.cluster = VirtualCluster(definitions=[*_definitions(analysed=analysed), *further])
         self.analysed = analysed
         self.controller = InProcessController(self.cluster, decide=self._decide, gate=violated, product=product, analysed=analysed)
         if product is not None:
@@ -274,6 +277,11 @@ class Story:
         self.until(lambda: self.weights[1] == percent)
 
     # What is seen
+
+    def dump(self) -> list[Manifest]:
+        """Give every object of the cluster, as `kubectl get -o yaml` shows it."""
+        store = self.cluster.store
+        return [stored.copy() for kind in store.registry for stored in store.scan(kind)]
 
     @property
     def rollout(self) -> Rollout:

@@ -30,11 +30,6 @@ Manifest = dict[str, Any]
 PAGES = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
 SCRIPT = app.Script(steps=(app.weight(20), app.pause(), app.weight(60), app.pause(1)))
 """A shorter way than that of the demo, with one pause that waits for a person."""
-ADOPT = (
-    "tiphys adopt --check --all-namespaces",
-    "kubectl get rollouts,replicasets,services,endpointslices -o yaml > dump.yaml",
-    "tiphys adopt --check -f dump.yaml",
-)
 INSTALL = "kubectl apply -f deploy/namespace.yaml -f deploy/crds.yaml -f deploy/rbac.yaml -f deploy/controller.yaml"
 
 
@@ -270,25 +265,59 @@ async def test_install(tmp_path: Path) -> None:
     assert {line.split()[-1] for line in created.splitlines()} == {"created"}
     assert {line.split()[-1] for line in again.splitlines()} == {"unchanged"}
     assert set(served.split()) == {manifest["metadata"]["name"] for manifest in crd_manifests()}
-    for each in ADOPT:
-        reader.passes_over(each)
     reader.has_finished()
 
 
-async def test_taking_over(stage: Stage, tmp_path: Path) -> None:
+OTHER_CONTROLLER = """\
+apiVersion: v1
+kind: Namespace
+metadata: {name: argo-rollouts}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: argo-rollouts, namespace: argo-rollouts}
+spec:
+  selector: {matchLabels: {app: argo-rollouts}}
+  template: {metadata: {labels: {app: argo-rollouts}}, spec: {containers: [{name: controller, image: "registry.example/other:1"}]}}
+"""
+
+
+async def test_moving(stage: Stage, tmp_path: Path) -> None:
+    """The other controller is a Deployment by its name here; what it leaves is met by `test_left_by_reference.py`."""
     for manifest in app.objects(SCRIPT):
         stage.apply(manifest)
     await until(stage, app.NAME, phase("Healthy"))
-    reader = Reader("docs/install.md", tmp_path, stage.kubeconfig)
-    reader.passes_over(INSTALL)
+    reader = Reader("docs/moving.md", tmp_path, stage.kubeconfig)
+    (reader.clone / "other.yaml").write_text(OTHER_CONTROLLER)
+    await reader.terminal.says("kubectl", "apply", "-f", "other.yaml")
+    await reader.terminal.says("tiphys", "set", "image", app.NAME, f"{app.NAME}=tiphys/rollouts-demo:4")
+    await until(stage, app.NAME, phase("Paused", step=1))
 
-    live = await reader.types(ADOPT[0])
-    await reader.types(ADOPT[1])
-    routes = "kubectl get virtualservices -o yaml > routes.yaml"
-    await reader.terminal.types(routes)
-    dumped = await reader.types(ADOPT[2], instead=lambda command: f"{command} -f routes.yaml")
+    live = await reader.types("tiphys adopt --check --all-namespaces")
+    await reader.types("kubectl get rollouts,replicasets,services,endpointslices,virtualservices -o yaml > dump.yaml")
+    dumped = await reader.types("tiphys adopt --check -f dump.yaml")
+    await reader.terminal.types("kubectl get rollouts,services -o json > part.json")
+    part = await reader.terminal.run("tiphys", "adopt", "--check", "-f", "part.json", "--json")
+    await reader.types("kubectl -n argo-rollouts scale deployment argo-rollouts --replicas=0", INSTALL)
+    there = await reader.types("tiphys list rollouts --all-namespaces")
+    switched = await reader.types("kubectl get events --all-namespaces --field-selector reason=SwitchService")
+    stopped = await reader.types("kubectl -n tiphys scale deployment tiphys --replicas=0")
+    started = await reader.types("kubectl -n argo-rollouts scale deployment argo-rollouts --replicas=1")
+    await reader.types("tiphys abort rollouts-demo")
+    await until(stage, app.NAME, phase("Degraded"))
+    await reader.types("tiphys undo rollouts-demo")
+    await until(stage, app.NAME, phase("Healthy"))
 
-    assert live == dumped == f"✔ default/{app.NAME}: nothing to write\n"
+    assert live == dumped
+    assert [line.split()[:4] for line in live.splitlines()[1:2]] == [["✔", f"default/{app.NAME}", "Paused", "nothing"]]
+    assert live.splitlines()[-1] == "1 rollout: 1 nothing (nothing is written)"
+    (told,) = json.loads(part.out)
+    assert (part.code, told["verdict"], set(told["missing"])) == (1, "stop", {"ReplicaSet", "EndpointSlice"})
+    assert part.err.splitlines()[-1] == f"Error: not to be taken over like this: default/{app.NAME}"
+    assert "Paused" in there
+    assert "SwitchService" in switched
+    assert "scaled" in stopped
+    assert "scaled" in started
     reader.has_finished()
 
 
@@ -382,6 +411,7 @@ def test_every_page_with_commands_is_read_here() -> None:
         "docs/devcluster.md",
         "docs/external-routers.md",
         "docs/install.md",
+        "docs/moving.md",
         "docs/troubleshooting.md",
         "docs/verification.md",
     }

@@ -1,31 +1,21 @@
 """What the first pass would write is told before a controller starts; a dump of the cluster is enough."""
 
 import asyncio
-import subprocess
-import sys
-from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 
 from scenarios import PAUSE_STEP, Story, at_rest, blue_green_app, told, weight
 from tiphys.api.meta import Manifest
-from tiphys.controller.rehearsal import Rehearsal, Weight, rehearse
-from tiphys.traffic.settings import Settings
+from tiphys.controller.rehearsal import Choices, Rehearsal, rehearse
+from tiphys.controller.verdicts import Weight
 
 STEPS = (weight(20), PAUSE_STEP, weight(60), PAUSE_STEP)
 
 
-def dump(story: Story) -> list[Manifest]:
-    """Give every object of the cluster, as `kubectl get -o yaml` shows it."""
-    store = story.cluster.store
-    return [msgspec.json.decode(msgspec.json.encode(stored.manifest)) for kind in store.registry for stored in store.scan(kind)]
-
-
 def rehearsed(story: Story, objects: list[Manifest] | None = None) -> Rehearsal:
-    found = dump(story) if objects is None else objects
-    (only,) = asyncio.run(rehearse(found, now=story.cluster.now, routers=Settings()))
+    found = story.dump() if objects is None else objects
+    (only,) = asyncio.run(rehearse(found, now=story.cluster.now, choices=Choices()))
     return only
 
 
@@ -60,7 +50,7 @@ def test_the_step_that_would_be_continued_is_told_with_every_write() -> None:
     story = told(*STEPS)
     story.set_image("2")
     story.until_phase("Paused", "CanaryPauseStep")
-    objects = dump(story)
+    objects = story.dump()
     for each in objects:
         if each["kind"] == "Rollout":
             each["status"] |= {"currentStepIndex": 2, "pauseConditions": [], "controllerPause": False}
@@ -74,7 +64,7 @@ def test_the_step_that_would_be_continued_is_told_with_every_write() -> None:
 
 def test_a_template_that_no_replica_set_carries_stops_the_takeover() -> None:
     story = told(*STEPS)
-    objects = dump(story)
+    objects = story.dump()
     for each in objects:
         if each["kind"] == "Rollout":
             each["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "NEW", "value": "1"}]
@@ -88,7 +78,7 @@ def test_a_template_that_no_replica_set_carries_stops_the_takeover() -> None:
 
 def test_a_spec_that_would_be_refused_stops_the_takeover_and_names_the_field() -> None:
     story = told(*STEPS)
-    objects = [each for each in dump(story) if (each["kind"], each["metadata"]["name"]) != ("Service", "web-canary")]
+    objects = [each for each in story.dump() if (each["kind"], each["metadata"]["name"]) != ("Service", "web-canary")]
 
     found = rehearsed(story, objects)
 
@@ -98,7 +88,7 @@ def test_a_spec_that_would_be_refused_stops_the_takeover_and_names_the_field() -
 
 def test_replica_sets_without_an_owner_are_adopted_first_and_the_pass_goes_on() -> None:
     story = told(*STEPS)
-    objects = dump(story)
+    objects = story.dump()
     for each in objects:
         if each["kind"] == "ReplicaSet":
             del each["metadata"]["ownerReferences"]
@@ -112,7 +102,7 @@ def test_replica_sets_without_an_owner_are_adopted_first_and_the_pass_goes_on() 
 def test_nothing_of_the_dump_is_changed() -> None:
     story = told(*STEPS)
     story.set_image("2")
-    objects = dump(story)
+    objects = story.dump()
     before = msgspec.json.encode(objects)
 
     rehearsed(story, objects)
@@ -120,33 +110,15 @@ def test_nothing_of_the_dump_is_changed() -> None:
     assert msgspec.json.encode(objects) == before
 
 
-def test_the_command_reads_a_dump_and_fails_where_a_pod_would_be_started(tmp_path: Path) -> None:
-    story = told(*STEPS)
-    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
-    good.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "List", "items": dump(story)}))
-    bad.write_text(yaml.safe_dump_all([each for each in dump(story) if each["kind"] != "ReplicaSet"]))
-    command = [str(Path(sys.executable).with_name("tiphys")), "adopt", "--check", "-f"]
-
-    fine = subprocess.run([*command, str(good)], capture_output=True, text=True, check=False)
-    stopped = subprocess.run([*command, str(bad), "--json"], capture_output=True, text=True, check=False)
-
-    assert (fine.returncode, fine.stdout) == (0, "✔ default/web: nothing to write\n"), fine.stderr
-    assert stopped.returncode == 1
-    (told_of,) = msgspec.json.decode(stopped.stdout)
-    assert told_of["verdict"] == "stop"
-    assert {write["verb"] for write in told_of["writes"]} >= {"create"}
-    assert "not to be taken over like this: default/web" in stopped.stderr
-
-
 def test_a_fleet_is_judged_one_by_one() -> None:
     story = told(*STEPS)
-    objects = dump(story)
+    objects = story.dump()
     other = [
         {**each, "metadata": {**each["metadata"], "namespace": "shop", "uid": "another"}}
         for each in objects
         if each["kind"] in {"Rollout", "Service"}
     ]
 
-    found = asyncio.run(rehearse([*objects, *other], now=story.cluster.now, routers=Settings()))
+    found = asyncio.run(rehearse([*objects, *other], now=story.cluster.now, choices=Choices()))
 
     assert [(each.key.namespace, each.weight) for each in found] == [("default", Weight.NOTHING), ("shop", Weight.STOP)]

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from tiphys.api.errors import TiphysError
+from tiphys.cli.deciding import deciding_options, partners, router_settings
 from tiphys.cli.options import Connected, chosen
 from tiphys.cli.taken import takes_old_options
 
@@ -36,9 +37,6 @@ def _number(_ctx: click.Context, _parameter: click.Parameter, value: float) -> f
 
 @click.command(cls=Connected)
 @click.option("--namespaced", is_flag=True, help="Work in one namespace only: that of --namespace, or the controller's own.")
-@click.option(
-    "--instance-id", default="", metavar="ID", help="Work only on objects labelled with this id; without one, on those with none."
-)
 @click.option("--rollout-threads", default=10, type=click.IntRange(min=1), show_default=True, help="Rollouts worked on at once.")
 @click.option(
     "--rollout-resync",
@@ -58,7 +56,6 @@ def _number(_ctx: click.Context, _parameter: click.Parameter, value: float) -> f
     show_default=True,
     help="Seconds between two questions about what the traffic of a rollout really does.",
 )
-@click.option("--probes/--no-probes", default=True, show_default=True, help="Let rollouts name a URL that the controller asks.")
 @click.option("--leader-elect/--no-leader-elect", default=True, show_default=True, help="Work only while holding the lease.")
 @click.option(
     "--leader-election-lease-duration", "lease", default="15s", show_default=True, help="How long a lease counts that is not renewed."
@@ -84,90 +81,8 @@ def _number(_ctx: click.Context, _parameter: click.Parameter, value: float) -> f
     help="Port of /healthz and /readyz; 0 takes a free one.",
 )
 @click.option("--logformat", default="text", type=click.Choice(["text", "json"]), show_default=True, help="How log lines look.")
-@click.option(
-    "--istio-inherit",
-    is_flag=True,
-    help="Let header and mirror routes take over matches, timeouts and retries of the route they stand for.",
-)
-@click.option(
-    "--traefik-api-group",
-    "traefik_group",
-    default="traefik.io",
-    show_default=True,
-    help="API group of TraefikServices; traefik.containo.us for Traefik 2.",
-)
-@click.option(
-    "--traefik-rule-syntax",
-    "traefik_syntax",
-    default="",
-    type=click.Choice(["", "v2", "v3"]),
-    help="Syntax of IngressRoute rules that name none; by default v2 with traefik.containo.us, else v3.",
-)
-@click.option(
-    "--traffic-split-api-version",
-    "smi_version",
-    default="v1alpha1",
-    type=click.Choice(["v1alpha1", "v1alpha2", "v1alpha3", "v1alpha4"]),
-    show_default=True,
-    help="Version of SMI TrafficSplits.",
-)
-@click.option(
-    "--appmesh-crd-version",
-    "app_mesh_version",
-    default="v1beta2",
-    show_default=True,
-    help="Version of App Mesh's objects.",
-)
-@click.option(
-    "--aws-verify-target-group",
-    "--alb-verify-weight",
-    "verify_target_groups",
-    is_flag=True,
-    help="Ask AWS whether its load balancers do what Ingresses say, before anything moves on.",
-)
-@click.option(
-    "--alb-tag-key-resource-id",
-    "alb_tag",
-    default="ingress.k8s.aws/resource",
-    show_default=True,
-    help="Tag that says which Service a target group of AWS is for.",
-)
-@click.option(
-    "--ingress-api-version",
-    default="networking.k8s.io/v1",
-    type=click.Choice(["", "networking.k8s.io/v1"]),
-    show_default=True,
-    expose_value=False,
-    help="Version of Ingresses; no other is served since Kubernetes 1.22.",
-)
-@click.option(
-    "--alb-ingress-classes",
-    "--nginx-ingress-classes",
-    multiple=True,
-    expose_value=False,
-    metavar="CLASS",
-    help="Taken for the sake of existing manifests: an Ingress is worked on because a Rollout names it, whatever its class.",
-)
-@click.option(
-    "--aws-target-group-binding-api-version",
-    expose_value=False,
-    metavar="VERSION",
-    help="Taken for the sake of existing manifests: target groups are found by their tags, and no TargetGroupBinding is read.",
-)
-@click.option(
-    "--router-plugin",
-    "router_plugins",
-    multiple=True,
-    metavar="NAME=URL",
-    help="A router in another process, by the name that Rollouts give below trafficRouting.plugins; may be repeated.",
-)
-@click.option(
-    "--router-plugin-config",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="File that names such routers with their certificates, tokens and time limits.",
-)
 @takes_old_options
+@deciding_options
 def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each option above
     """
     Run the controller until it is stopped.
@@ -179,8 +94,6 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
     from tiphys.controller.settings import Settings  # noqa: PLC0415 - heavy
     from tiphys.kube.config import load_connection  # noqa: PLC0415 - heavy
     from tiphys.kube.lease import Durations  # noqa: PLC0415 - heavy
-    from tiphys.plugins.partner import partners_of  # noqa: PLC0415 - heavy
-    from tiphys.traffic.settings import Settings as RouterSettings  # noqa: PLC0415 - heavy
 
     given = chosen(click.get_current_context())
     connection = overrides(given)
@@ -208,16 +121,8 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
             health_port=options["health_port"],
             log_level=given.get("loglevel", "info"),
             log_format=options["logformat"],
-            routers=RouterSettings(
-                istio_inherit=options["istio_inherit"],
-                traefik_group=options["traefik_group"],
-                traefik_syntax=options["traefik_syntax"],
-                smi_version=options["smi_version"],
-                app_mesh_version=options["app_mesh_version"],
-                verify_target_groups=options["verify_target_groups"],
-                alb_tag=options["alb_tag"],
-            ),
-            partners=partners_of(options["router_plugins"], options["router_plugin_config"]),
+            routers=router_settings(options),
+            partners=partners(options),
         )
     )
 

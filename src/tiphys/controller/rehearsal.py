@@ -1,14 +1,13 @@
 """What would the first pass over each Rollout write, if a controller started on these objects now?"""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from enum import IntEnum
+from functools import partial
 from typing import Any, Final
 
-import msgspec
-
 from tiphys.api.meta import Manifest
+from tiphys.api.rollout import Rollout
 from tiphys.api.words import EventType
 from tiphys.api.workloads import Pod
 from tiphys.controller.caches import REPLICA_SET_KIND, ROLLOUT_KIND, SERVICE_KIND, SLICE_KIND, Mirror
@@ -16,71 +15,51 @@ from tiphys.controller.cluster import Kind
 from tiphys.controller.inquiries import Answered, Inquiries
 from tiphys.controller.loop import Passes
 from tiphys.controller.named import Naming
+from tiphys.controller.outside import Feeds
 from tiphys.controller.queue import WorkQueue
 from tiphys.controller.telemetry import Telemetry
-from tiphys.core.actions import (
-    Action,
-    CreateReplicaSet,
-    DeleteReplicaSet,
-    Event,
-    EvictPod,
-    Plan,
-    RouteTraffic,
-    SwitchService,
-    UpdateReplicaSet,
-)
+from tiphys.controller.verdicts import POD_KIND, Given, Rehearsal, Thought, Write, judge
+from tiphys.core.actions import Event, Plan
 from tiphys.core.decide import decide
-from tiphys.core.intent import Role
 from tiphys.core.invariants import violated
 from tiphys.core.observed import Observed
+from tiphys.core.restart import restart_due
 from tiphys.kube.codec import decode, encode
 from tiphys.kube.diff import apply_merge_patch
 from tiphys.kube.errors import DecodeError
 from tiphys.kube.events import About
 from tiphys.kube.store import Key, Store, Unreadable
+from tiphys.plugins.client import RouterApi
+from tiphys.plugins.documents import GROUP as OUTSIDE
+from tiphys.plugins.outposts import Outposts
+from tiphys.plugins.router import external_router
 from tiphys.traffic.router import Question, Ref
 from tiphys.traffic.settings import Settings as RouterSettings
 from tiphys.traffic.table import routers_of
 
-FIRST_KINDS: Final = (ROLLOUT_KIND, REPLICA_SET_KIND, SERVICE_KIND, SLICE_KIND)
-"""What every Rollout is decided from; which kinds its routers need, its spec says."""
+BESIDE: Final = (REPLICA_SET_KIND, SERVICE_KIND, SLICE_KIND)
+"""What every Rollout is decided from, beside itself; which kinds its routers need, its spec says."""
 _ROUNDS: Final = 3
 """Passes until ReplicaSets without an owner are adopted: that alone ends a pass."""
 
 
-class Weight(IntEnum):
-    """How much a write matters to somebody whose cluster is taken over, in rising order."""
-
-    NOTHING = 0
-    NOTE = 1
-    """Status and annotations."""
-    STEP = 2
-    """What the present step asks for and is not there yet: sizes, selectors, routes."""
-    STOP = 3
-    """A new ReplicaSet, a restarted pod, a spec that is refused, a pass that fails: not to be taken over like this."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Write:
-    """One request that the pass would make: *what* in words, and the *body* that would be sent."""
+class Choices:
+    """
+    What the operator of the controller would choose, as far as a pass depends on it (`tiphys.controller.settings`).
 
-    verb: str
-    ref: Ref
-    what: str
-    body: Manifest
+    *outside* are the routers in other processes, by name: they are asked what they say now, and told nothing.
+    """
 
+    routers: RouterSettings = field(default_factory=RouterSettings)
+    probes: bool = True
+    outside: Mapping[str, RouterApi] = field(default_factory=dict)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rehearsal:
-    """What the first pass over the Rollout *key* would do."""
-
-    key: Key
-    weight: Weight
-    writes: tuple[Write, ...]
-    reasons: tuple[str, ...] = ()
-    """Why it weighs what it does, one line each."""
-    waits: tuple[str, ...] = ()
-    """What is not happening, and why."""
+    @property
+    def all_routers(self) -> RouterSettings:
+        """The choices about routers, with those in other processes among them."""
+        external = {name: partial(external_router, name) for name in self.outside}
+        return replace(self.routers, external={**self.routers.external, **external})
 
 
 @dataclass
@@ -138,7 +117,7 @@ class _Notebook:
     def __init__(self, copy: _Copy) -> None:
         self._copy = copy
         self.writes: dict[Key, list[Write]] = {}
-        self.warnings: dict[Key, list[str]] = {}
+        self.warnings: dict[Key, list[Event]] = {}
 
     async def create(self, key: Key, ref: Ref, manifest: Manifest, *, purpose: str) -> None:
         """Note it."""
@@ -183,7 +162,7 @@ class _Notebook:
     def tell(self, about: About, event: Event) -> None:
         """Keep warnings: they say why a pass failed."""
         if event.type is EventType.WARNING:
-            self.warnings.setdefault(Key(about.namespace, about.name), []).append(f"{event.reason}: {event.message}")
+            self.warnings.setdefault(Key(about.namespace, about.name), []).append(event)
 
     def _note(self, key: Key, verb: str, ref: Ref, purpose: str, body: Manifest) -> None:
         self.writes.setdefault(key, []).append(Write(verb=verb, ref=ref, what=purpose, body=body))
@@ -215,17 +194,29 @@ class _NobodyAsks:
         """Leave the question open."""
 
 
-def kinds_needed(rollouts: Iterable[Manifest], routers: RouterSettings) -> frozenset[Kind]:
-    """Name the kinds that the passes over *rollouts* read, so that somebody can fetch them."""
+def needed(rollouts: Iterable[Manifest], choices: Choices) -> Mapping[Kind, frozenset[str]]:
+    """Name what of the API server the passes over *rollouts* read, so that somebody can fetch it: kinds, and namespaces of each."""
     copy = _Copy.of(rollouts)
-    naming = Naming(lambda rollout: routers_of(rollout, settings=routers))
+    naming = _naming(choices)
     mirror = Mirror(copy, naming)
     mirror.demand(ROLLOUT_KIND)
-    named = (naming.or_nothing(rollout) for rollout in mirror.rollouts.values())
-    return frozenset(FIRST_KINDS).union(*(each.kinds for each in named if each is not None))
+    spaces: dict[Kind, set[str]] = {}
+    for rollout in mirror.rollouts.values():
+        own, named = rollout.metadata.namespace, naming.or_nothing(rollout)
+        restarts = rollout.spec.restart_at is not None and rollout.spec.restart_at != rollout.status.restarted_at
+        for kind in (*BESIDE, *([POD_KIND] if restarts else []), *(() if named is None else named.kinds)):
+            spaces.setdefault(kind, set()).add(own)
+        for read in () if named is None else named.refs:
+            spaces[read.group, read.kind].add(read.namespace)
+    return {kind: frozenset(found) for kind, found in spaces.items() if kind[0] != OUTSIDE}
 
 
-async def rehearse(manifests: Iterable[Manifest], *, now: datetime, routers: RouterSettings) -> tuple[Rehearsal, ...]:
+def _naming(choices: Choices) -> Naming:
+    settings = choices.all_routers
+    return Naming(lambda rollout: routers_of(rollout, settings=settings))
+
+
+async def rehearse(manifests: Iterable[Manifest], *, now: datetime, choices: Choices) -> tuple[Rehearsal, ...]:
     """
     Make the first pass over every Rollout among *manifests*, on copies, and tell what it would write.
 
@@ -234,17 +225,19 @@ async def rehearse(manifests: Iterable[Manifest], *, now: datetime, routers: Rou
     """
     copy = _Copy.of(manifests)
     found = sorted(copy.objects.get(ROLLOUT_KIND, {}))
-    book, thoughts = _Notebook(copy), dict[Key, tuple[Observed, Plan]]()
+    phases = {key: _phase(copy.objects[ROLLOUT_KIND][key]) for key in found}
+    book, thoughts = _Notebook(copy), dict[Key, Thought]()
     clock = _Clock(now)
 
     def remember(seen: Observed) -> Plan:
         plan = decide(seen)
         metadata = seen.rollout.metadata
-        thoughts.setdefault(Key(metadata.namespace, metadata.name), (seen, plan))
+        thoughts.setdefault(Key(metadata.namespace, metadata.name), Thought(seen=seen, plan=plan))
         return plan
 
-    naming = Naming(lambda rollout: routers_of(rollout, settings=routers))
-    caches, queue = Mirror(copy, naming), WorkQueue[Key](clock)
+    naming = _naming(choices)
+    outposts = Outposts(choices.outside, clock)
+    caches, queue = Mirror(Feeds(copy, outposts), naming, always=outposts.kinds), WorkQueue[Key](clock)
     passes = Passes(
         caches=caches,
         cluster=book,
@@ -255,8 +248,12 @@ async def rehearse(manifests: Iterable[Manifest], *, now: datetime, routers: Rou
         telemetry=Telemetry(),
         decide=remember,
         gate=violated,
+        probes=choices.probes,
     )
     caches.start(passes)
+    for name in choices.outside:
+        await outposts.look(name)
+    given = {key: _given(caches.rollout(key), copy, naming, now) for key in found}
     for _ in range(_ROUNDS * len(found)):
         key = queue.take()
         if key is None:
@@ -265,60 +262,38 @@ async def rehearse(manifests: Iterable[Manifest], *, now: datetime, routers: Rou
             queue.settle(key)
         else:
             await passes.look(key)
-    return tuple(_judge(key, book, thoughts.get(key)) for key in found)
+    return tuple(
+        judge(
+            key,
+            phase=phases[key],
+            writes=book.writes.get(key, ()),
+            warnings=book.warnings.get(key, ()),
+            thought=thoughts.get(key),
+            given=given[key],
+        )
+        for key in found
+    )
 
 
-def _judge(key: Key, book: _Notebook, thought: tuple[Observed, Plan] | None) -> Rehearsal:
-    writes = tuple(book.writes.get(key, ()))
-    warnings = [(Weight.STOP, warning) for warning in book.warnings.get(key, ())]
-    if thought is None:
-        reasons = warnings or [(Weight.STOP, "no pass could be made over it")]
-        return Rehearsal(key=key, weight=Weight.STOP, writes=writes, reasons=tuple(text for _, text in reasons))
-    seen, plan = thought
-    weighed = [*warnings, *(_weigh(action, seen) for action in plan.actions)]
-    weighed += [(Weight.STOP, f"{problem.field}: {problem.wanted}") for problem in seen.problems]
-    heaviest = max((weight for weight, _ in weighed), default=Weight.NOTE if writes else Weight.NOTHING)
-    telling = dict.fromkeys(text for weight, text in weighed if weight >= Weight.STEP)
-    waits = tuple(f"{because.object}: {because.why.value} (wanted {because.wanted}, found {because.found})" for because in plan.because)
-    return Rehearsal(key=key, weight=heaviest, writes=writes, reasons=tuple(telling), waits=waits)
-
-
-def _weigh(action: Action, seen: Observed) -> tuple[Weight, str]:
-    match action:
-        case CreateReplicaSet(name=name):
-            return (
-                Weight.STOP,
-                f"no ReplicaSet is recognised as carrying the present template: {name} would be created, and its pods started",
-            )
-        case EvictPod(name=name):
-            return Weight.STOP, f"pod {name} would be restarted"
-        case DeleteReplicaSet(name=name):
-            return Weight.STEP, f"ReplicaSet {name}, which is empty, would go: it is beyond revisionHistoryLimit"
-        case UpdateReplicaSet(name=name, before=before, replicas=replicas) if replicas is not None:
-            return Weight.STEP, f"ReplicaSet {name} would go from {before} to {replicas} pods"
-        case SwitchService(name=name, before=before, pod_hash=pod_hash) if before != pod_hash:
-            return Weight.STEP, f"Service {name} would select {pod_hash} instead of {before or 'every version'}"
-        case RouteTraffic(wish=wish):
-            router = seen.router
-            said = "unreadable routes" if router is None or router.routed is None else f"weight {router.routed.canary}"
-            return Weight.STEP, f"routes would say weight {wish.weight(Role.CANARY)} for the canary; they say {said}"
-        case _:
-            return Weight.NOTE, ""
-
-
-def shown(rehearsal: Rehearsal) -> Mapping[str, Any]:
-    """Give a rehearsal as plain JSON."""
-    return {
-        "namespace": rehearsal.key.namespace,
-        "name": rehearsal.key.name,
-        "verdict": rehearsal.weight.name.lower(),
-        "reasons": list(rehearsal.reasons),
-        "waits": list(rehearsal.waits),
-        "writes": [
-            {"verb": write.verb, "object": str(write.ref), "what": write.what, "body": msgspec.to_builtins(write.body)}
-            for write in rehearsal.writes
-        ],
+def _given(rollout: Rollout | None, copy: _Copy, naming: Naming, now: datetime) -> Given:
+    """Name the kinds of which no object at all was given, although *rollout* is decided from some."""
+    named = None if rollout is None else naming.or_nothing(rollout)
+    if rollout is None or named is None:
+        return Given()
+    must = {
+        REPLICA_SET_KIND: bool(rollout.status.current_pod_hash),
+        SERVICE_KIND: bool(named.services),
+        SLICE_KIND: bool(named.services),  # a Service with a selector has one even without pods
+        POD_KIND: restart_due(rollout, now) and rollout.status.replicas > 0,
     }
+    missing = tuple(kind[1] for kind, asked in must.items() if asked and not copy.objects.get(kind))
+    empty = sorted(kind[1] for kind in named.kinds if kind[0] != OUTSIDE and not copy.objects.get(kind))
+    return Given(missing=missing, empty=tuple(empty))
 
 
-__all__ = ["FIRST_KINDS", "Rehearsal", "Weight", "Write", "kinds_needed", "rehearse", "shown"]
+def _phase(rollout: Manifest) -> str:
+    status = rollout.get("status")
+    return str(status.get("phase", "")) if isinstance(status, dict) else ""
+
+
+__all__ = ["Choices", "Rehearsal", "needed", "rehearse"]

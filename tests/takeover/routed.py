@@ -1,0 +1,181 @@
+"""Canaries at 20 percent behind every router, as the reference has written its objects. (Traffic-routing reference 4)"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from routed_apps import APPS, App
+from scenarios import CANARY_SERVICE, PAUSE_STEP, STABLE_SERVICE, template, weight
+from takeover.canaries import DONE, pausing
+from takeover.leaving import Leaving
+from takeover.states import State, Writes, promoted
+from tiphys.api import names
+from tiphys.api.meta import Manifest
+from tiphys.controller.cluster import Kind
+
+INGRESS: Final[Kind] = ("networking.k8s.io", "Ingress")
+SHARES: Final[Mapping[str, int]] = {STABLE_SERVICE: 80, CANARY_SERVICE: 20}
+STEPS: Final = (weight(20), PAUSE_STEP, weight(60), PAUSE_STEP)
+
+
+def owner(left: Leaving) -> Manifest:
+    """Give the owner reference of what the reference creates for a Rollout."""
+    uid = left.rollout.metadata.uid
+    named = {"apiVersion": "argoproj.io/v1alpha1", "kind": "Rollout", "name": "web", "uid": uid}
+    return {**named, "controller": True, "blockOwnerDeletion": True}
+
+
+def nginx(left: Leaving) -> None:
+    spec = json.loads(json.dumps(left.controller.manifest(INGRESS, "web")["spec"]).replace(STABLE_SERVICE, CANARY_SERVICE))
+    annotations = {"nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": "20"}
+    metadata = {"name": "web-web-canary", "namespace": "default", "annotations": annotations, "ownerReferences": [owner(left)]}
+    left.controller.create({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec})
+
+
+def alb(left: Leaving) -> None:
+    groups = [{"ServiceName": name, "ServicePort": "80", "Weight": SHARES[name]} for name in (CANARY_SERVICE, STABLE_SERVICE)]
+    action = "alb.ingress.kubernetes.io/actions.web-root"
+    said = {"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}
+    annotations = {
+        action: json.dumps(said, separators=(",", ":")),
+        names.MANAGED_ALB_ANNOTATIONS: json.dumps({"web": [action]}, separators=(",", ":")),
+    }
+    left.controller.edit(INGRESS, "web", {"metadata": {"annotations": annotations}})
+
+
+def app_mesh(left: Leaving) -> None:
+    kind = ("appmesh.k8s.aws", "VirtualRouter")
+    routes = left.controller.manifest(kind, "web")["spec"]["routes"]
+    for target in routes[0]["httpRoute"]["action"]["weightedTargets"]:
+        target["weight"] = SHARES[f"web-{target['virtualNodeRef']['name']}"]
+    left.controller.edit(kind, "web", {"spec": {"routes": routes}})
+    for name, version in (("stable", "1"), ("canary", "2")):
+        labels = {"matchLabels": {names.HASH_LABEL: left.hashes[version]}}
+        left.controller.edit(("appmesh.k8s.aws", "VirtualNode"), name, {"spec": {"podSelector": labels}})
+
+
+def smi(left: Leaving) -> None:
+    backends = [{"service": name, "weight": str(SHARES[name])} for name in (CANARY_SERVICE, STABLE_SERVICE)]
+    metadata = {"name": "web", "namespace": "default", "ownerReferences": [owner(left)]}
+    spec = {"service": STABLE_SERVICE, "backends": backends}
+    left.controller.create({"apiVersion": "split.smi-spec.io/v1alpha1", "kind": "TrafficSplit", "metadata": metadata, "spec": spec})
+
+
+def ambassador(left: Leaving) -> None:
+    base = left.controller.manifest(("getambassador.io", "Mapping"), "web")
+    spec = {**base["spec"], "service": base["spec"]["service"].replace(STABLE_SERVICE, CANARY_SERVICE), "weight": 20}
+    metadata = {"name": "web-canary", "namespace": "default"}
+    left.controller.create({"apiVersion": base["apiVersion"], "kind": "Mapping", "metadata": metadata, "spec": spec})
+
+
+def members(kind: Kind, *path: str | int, key: str = "name") -> Callable[[Leaving], None]:
+    """Give what weighs the members of a list in the user's own object `web`."""
+
+    def weigh(left: Leaving) -> None:
+        spec = left.controller.manifest(kind, "web")["spec"]
+        found: Any = spec
+        for step in path:
+            found = found[step]
+        for member in found:
+            member["weight"] = SHARES[member[key]]
+        left.controller.edit(kind, "web", {"spec": spec})
+
+    return weigh
+
+
+def gateway(left: Leaving) -> None:
+    """The plugin marks the route while the canary has weight (4.10.2)."""
+    members(("gateway.networking.k8s.io", "HTTPRoute"), "rules", 0, "backendRefs")(left)
+    label = {"rollouts.argoproj.io/gatewayapi-canary": "in-progress"}
+    left.controller.edit(("gateway.networking.k8s.io", "HTTPRoute"), "web", {"metadata": {"labels": label}})
+
+
+traefik = members(("traefik.io", "TraefikService"), "weighted", "services")
+apisix = members(("apisix.apache.org", "ApisixRoute"), "http", 0, "backends", key="serviceName")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """A router of the table, what the reference writes for it, and the form of the spec where that is another one than ours."""
+
+    app: App
+    write: tuple[Callable[[Leaving], None], ...]
+    routing: Manifest | None = None
+    first: Writes = field(default_factory=dict)
+
+
+def _both() -> App:
+    first, second = APPS["nginx"], APPS["traefik"]
+    return App(
+        product="several",
+        groups=second.groups,
+        routing={**first.routing, **second.routing},
+        objects=(*first.objects, *second.objects),
+        weight=first.weight,
+    )
+
+
+ROUTED_BY: Final[Writes] = {"patch Rollout web": {f"metadata.annotations.{names.ROUTED_BY}": "set"}}
+MARKED_INGRESS: Final[Writes] = {
+    "patch Ingress web-web-canary": {
+        f"metadata.annotations.{names.WRITTEN_ANNOTATIONS}": "nginx.ingress.kubernetes.io/canary,nginx.ingress.kubernetes.io/canary-weight"
+    }
+}
+OWNED_MAPPING: Final[Writes] = {
+    "patch Mapping web-canary": {
+        "metadata.ownerReferences": [
+            {
+                "apiVersion": "argoproj.io/v1alpha1",
+                "kind": "Rollout",
+                "name": "web",
+                "uid": "uid",
+                "controller": True,
+                "blockOwnerDeletion": True,
+            }
+        ]
+    }
+}
+PLUGIN: Final[Manifest] = {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web", "namespace": "default"}}}
+BEHIND: Final[Mapping[str, Behind]] = {
+    "nginx": Behind(app=APPS["nginx"], write=(nginx,), first={**ROUTED_BY, **MARKED_INGRESS}),
+    "alb": Behind(app=APPS["alb"], write=(alb,)),
+    "appMesh": Behind(app=APPS["appMesh"], write=(app_mesh,)),
+    "smi": Behind(app=APPS["smi"], write=(smi,)),
+    "ambassador": Behind(app=APPS["ambassador"], write=(ambassador,), first={**ROUTED_BY, **OWNED_MAPPING}),
+    "traefik": Behind(app=APPS["traefik"], write=(traefik,)),
+    "apisix": Behind(app=APPS["apisix"], write=(apisix,)),
+    "the Gateway API plugin": Behind(
+        app=APPS["gatewayAPI"],
+        write=(gateway,),
+        routing=PLUGIN,
+        first={"patch status Rollout web": {"status.canary.weights.verified": None}},
+    ),
+    "nginx and traefik": Behind(app=_both(), write=(nginx, traefik), first={**ROUTED_BY, **MARKED_INGRESS}),
+}
+
+
+def behind(one: Behind) -> State:
+    """Give the state of a canary that pauses at 20 percent behind a router."""
+
+    def leave(left: Leaving) -> None:
+        manifests = one.app.manifests(*STEPS)
+        spec = manifests[-1]["spec"]
+        spec |= {"template": template("2"), "replicas": 5}
+        spec["strategy"]["canary"]["trafficRouting"] = one.routing or one.app.routing
+        left.apply(manifests)
+        left.replica_set("1", pods=5)
+        left.replica_set("2", pods=1)
+        left.point(stable="1", canary="2")
+        for write in one.write:
+            write(left)
+        verified = {"verified": True} if one.routing else {}
+        said = left.weights(20, stable="1", new="2")
+        said["weights"] |= verified
+        pausing(left, {"current": "2", "stable": "1", "currentStepIndex": 1, "canary": said})
+
+    verdict = "note" if one.first else "nothing"
+    return State(leave=leave, first=one.first, verdict=verdict, goes_on=promoted, end=DONE, groups=one.app.groups)
+
+
+ROUTED: Final[Mapping[str, State]] = {f"behind {name}": behind(one) for name, one in BEHIND.items()}
