@@ -1,5 +1,6 @@
 """Do Argo CD and the reference's kubectl plugin read of our Rollouts what is the case? (Lifecycle 2.5, user interfaces 1.5 and 7.1.)"""
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -7,7 +8,9 @@ import pytest
 
 from lives import LIVES
 from readers import Reading, argo_cd, kubectl_plugin
+from scenarios import PAUSE_STEP, ROLLOUT, Story, told, weight
 from tiphys.api.codec import decode_rollout
+from tiphys.api.meta import Manifest
 from tiphys.cli.standing import standing
 
 UNSEEN: Final = "Waiting for rollout spec update to be observed"
@@ -93,6 +96,54 @@ def test_nobody_is_told_healthy_before_the_update_is_through_and_our_own_command
             assert status["updatedReplicas"] == version["spec"]["replicas"] <= status["availableReplicas"]
         if status and "reference workload" not in shown.message:
             assert tuple(standing(decode_rollout(msgspec.json.encode(version)))) == shown
+
+
+ACTIONS: Final[Mapping[str, tuple[Manifest, tuple[str, str, int]]]] = {
+    "resume": ({"status": {"pauseConditions": None}, "spec": {"paused": False}}, ("Suspended", "CanaryPauseStep", 3)),
+    "skip-current-step": ({"status": {"pauseConditions": None, "currentStepIndex": 2}}, ("Suspended", "CanaryPauseStep", 3)),
+    "abort": ({"status": {"abort": True}}, ("Degraded", f"{ABORTED} 2", 0)),
+    "pause": ({"spec": {"paused": True}}, ("Suspended", "manually paused", 1)),
+    "promote-full": ({"status": {"promoteFull": True}}, ("Healthy", "", 4)),
+    "restart": ({"spec": {"restartAt": "2030-01-01T00:23:25Z"}}, ("Suspended", "CanaryPauseStep", 1)),
+}
+"""What Argo CD's actions write at the first pause of steps 20, pause, 60, pause; and health, message and step half an hour later."""
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_the_actions_of_argo_cd_do_what_they_are_called(action: str) -> None:
+    patch, (word, message, step) = ACTIONS[action]
+    story = told(weight(20), PAUSE_STEP, weight(60), PAUSE_STEP, replicas=2)
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    old = story.pods("1")
+
+    _act(story, patch)
+    story.advance(1800)
+
+    assert argo_cd(story.controller.manifest(ROLLOUT, "web")) == Reading(word, message.replace("<2>", story.hash_of("2")))
+    assert story.status.current_step_index == step
+    assert (story.pods("1") == old) == (action not in {"restart", "promote-full"})
+
+
+def test_argo_cds_retry_takes_the_abort_away() -> None:
+    story = told(weight(20), PAUSE_STEP, replicas=2)
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    _act(story, ACTIONS["abort"][0])
+    story.until_phase("Degraded")
+
+    _act(story, {"status": {"abort": None}})
+    story.advance(60)
+
+    assert argo_cd(story.controller.manifest(ROLLOUT, "web")) == Reading("Suspended", "CanaryPauseStep")
+
+
+def _act(story: Story, patch: Manifest) -> None:
+    """Write as Argo CD does: the status through its subresource, the rest apart."""
+    if "status" in patch:
+        story.controller.edit(ROLLOUT, "web", {"status": patch["status"]}, subresource="status")
+    if "spec" in patch:
+        story.controller.edit(ROLLOUT, "web", {"spec": patch["spec"]})
 
 
 def test_a_template_from_elsewhere_is_not_called_seen_before_it_is() -> None:

@@ -47,6 +47,27 @@ def test_every_update_is_measured_once_by_how_it_ends(life: str, ended: dict[str
     assert LIVES[life]().ended == ended
 
 
+@pytest.mark.parametrize(
+    ("life", "labels", "pods"),
+    [
+        ("routed", {"strategy": "canary", "traffic_router": "Istio", "phase": "Completed"}, (6, 0, 6, 6)),
+        ("blue-green", {"strategy": "blueGreen", "traffic_router": "", "phase": "Completed"}, (2, 0, 2, 2)),
+        ("late", {"strategy": "canary", "traffic_router": "", "phase": "Abort"}, (2, 0, 2, 0)),
+    ],
+)
+def test_a_scrape_tells_how_a_rollout_is(life: str, labels: dict[str, str], pods: tuple[int, ...]) -> None:
+    """The pods are those available, unavailable, desired and updated."""
+    who = {"namespace": "default", "name": "web"}
+    found = {(sample.name, frozenset(sample.labels.items())): sample.value for sample in LIVES[life]().samples}
+
+    assert [set(key[1]) for key in found if key[0] == "rollout_info"] == [set({**who, **labels}.items())]
+    counted = ("available", "unavailable", "desired", "updated")
+    assert tuple(found[f"rollout_info_replicas_{word}", frozenset(who.items())] for word in counted) == pods
+    phase = {**who, "strategy": labels["strategy"], "phase": labels["phase"]}
+    assert found["rollout_phase", frozenset(phase.items())] == 1
+    assert sum(value for (name, _), value in found.items() if name == "rollout_phase") == 1
+
+
 @pytest.mark.parametrize("life", LIVES)
 def test_no_version_of_a_rollout_says_anything_else(life: str) -> None:
     """Statuses, types and reasons of conditions are documented ones, each type once; whoever has a status has a phase and a generation."""
