@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any, Final, Literal, TypeVar
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from balancer import Balancer
 from inprocess import InProcessController, pod_template, rollout_manifest, service_manifest, virtual_service_manifest
 from onlooker import Onlooker
@@ -431,3 +433,10 @@ def scaled(story: Story) -> list[tuple[str, int]]:
     messages = [message for _, reason, message in story.controller.told.events if reason == "ScalingReplicaSet"]
     by_name = {found["metadata"]["name"]: version for version, found in story.replica_sets.items()}
     return [(by_name[message.split(" ReplicaSet ")[1].split(" ")[0]], int(message.rpartition(" ")[2])) for message in messages]
+
+
+def ended(story: Story) -> dict[str, int]:
+    """Count the updates that ended, by how they did, as the metrics of this controller tell."""
+    families = text_string_to_metric_families(story.controller.telemetry.page().decode())
+    samples = (sample for family in families for sample in family.samples)
+    return {each.labels["status"]: int(each.value) for each in samples if each.name == "rollout_duration_seconds_count"}

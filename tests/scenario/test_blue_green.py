@@ -4,7 +4,20 @@ from typing import Any
 
 import pytest
 
-from scenarios import ACTIVE_SERVICE, PAUSE_STEP, PREVIEW_SERVICE, SERVICE, Story, app, at_rest, blue_green_app, subsequence, weight
+from scenarios import (
+    ACTIVE_SERVICE,
+    PAUSE_STEP,
+    PREVIEW_SERVICE,
+    REPLICA_SET,
+    SERVICE,
+    Story,
+    app,
+    at_rest,
+    blue_green_app,
+    ended,
+    subsequence,
+    weight,
+)
 from scenarios import told as told_canary
 from tiphys.api import names
 from tiphys.core.actions import Why
@@ -30,6 +43,20 @@ def test_30_the_first_version_takes_the_traffic_once_it_is_whole() -> None:
     assert (story.phase, story.stable, story.sizes) == ("Healthy", "1-slow-20s", {"1-slow-20s": 3})
     assert story.condition("Completed")[0] == story.condition("Available")[0] == "True"
     assert story.onlooker.problems == []
+
+
+def test_30_a_version_with_one_of_its_two_pods_neither_serves_nor_pauses() -> None:
+    story = told(replicas=2, autoPromotionEnabled=False)
+    story.set_image("2-never-ready")
+    story.until(lambda: "2-never-ready" in story.replica_sets and len(story.pods("2-never-ready")) == 2)
+    story.advance(5)
+
+    story.cluster.set_ready(story.pods("2-never-ready")[0], ready=True)
+    story.advance(60)
+
+    assert story.available("2-never-ready") == 1
+    assert story.selected(ACTIVE_SERVICE) == "1"
+    assert (story.phase, story.status.pause_conditions) == ("Progressing", ())
 
 
 def test_an_update_is_switched_when_it_is_whole_and_the_old_version_goes_after_its_delay() -> None:
@@ -322,6 +349,19 @@ def test_13_a_deadline_that_nobody_can_read_has_passed() -> None:
     assert names.SCALE_DOWN_DEADLINE not in story.annotations("1")
 
 
+def test_13_a_deadline_that_has_passed_takes_the_pods_and_goes_with_them() -> None:
+    story = told(scaleDownDelaySeconds=600)
+    story.set_image("2")
+    story.until(lambda: story.stable == "2" and names.SCALE_DOWN_DEADLINE in story.annotations("1"))
+
+    passed = {"metadata": {"annotations": {names.SCALE_DOWN_DEADLINE: "2000-01-01T00:00:00Z"}}}
+    story.controller.edit(REPLICA_SET, story.replica_sets["1"]["metadata"]["name"], passed)
+    story.advance(1)
+
+    assert story.sizes == {"2": 3}
+    assert names.SCALE_DOWN_DEADLINE not in story.annotations("1")
+
+
 @pytest.mark.parametrize("abort", [False, True])
 def test_a_version_that_never_becomes_whole_runs_into_the_deadline(abort: bool) -> None:  # noqa: FBT001 - a parameter
     story = told(spec={"progressDeadlineSeconds": 30, "progressDeadlineAbort": abort})
@@ -404,7 +444,7 @@ def test_15_a_version_that_the_active_service_still_selects_keeps_its_pods() -> 
 
 def test_25_a_promoted_rollout_becomes_a_canary_in_one_write_and_stays_where_it_is() -> None:
     story = told()
-    replica_sets, pods = dict(story.replica_sets), story.pods("1")
+    replica_sets, pods, measured = dict(story.replica_sets), story.pods("1"), ended(story)
 
     story.edit_spec(strategy={"blueGreen": None, "canary": {"steps": [{"setWeight": 20}]}})
     story.until_phase("Healthy")
@@ -414,6 +454,7 @@ def test_25_a_promoted_rollout_becomes_a_canary_in_one_write_and_stays_where_it_
     assert (status.blue_green.active_selector, status.blue_green.preview_selector) == ("", "")
     assert (status.selector, story.condition("Completed")[0]) == ("app=web", "True")
     assert (list(story.replica_sets), story.pods("1")) == (list(replica_sets), pods)
+    assert ended(story) == measured
     writes = [
         body for verb, plural, body in story.controller.api.done if (verb, plural) == ("patch", "rollouts") and "currentStepIndex" in body
     ]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scenarios import PAUSE_STEP, Story, at_rest, blue_green_app, template, told, weight
+from scenarios import PAUSE_STEP, POD, REPLICA_SET, Story, at_rest, blue_green_app, template, told, weight
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 
@@ -78,6 +78,28 @@ def test_43_marks_that_leave_the_spec_leave_the_pods_whichever_was_taken_out() -
     assert "role" not in pod_metadata(story, "1")["labels"]
 
 
+def test_43_marks_of_the_canary_alone_that_leave_the_spec_take_exactly_the_recorded_keys_along() -> None:
+    story = marked()
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    (pod,) = story.pods("2")
+    story.controller.edit(POD, pod, {"metadata": {"labels": {"mine": "yes"}}})
+    story.controller.edit(
+        REPLICA_SET, story.replica_sets["2"]["metadata"]["name"], {"spec": {"template": {"metadata": {"labels": {"mine": "yes"}}}}}
+    )
+    before = pod_metadata(story, "2")["labels"]
+
+    story.edit_canary(canaryMetadata=None)
+    story.rest()
+
+    labels = story.controller.manifest(POD, pod)["metadata"]["labels"]
+    assert before == {**pod_metadata(story, "2")["labels"], "role": "canary"}
+    assert not pod_metadata(story, "2").get("annotations")
+    assert (labels.get("role"), labels["mine"], labels["app"]) == (None, "yes", "web")
+    assert "team.example/watch" not in (story.controller.manifest(POD, pod)["metadata"].get("annotations") or {})
+    assert (story.pods("2"), roles(story)["1"]) == ([pod], {"stable"})
+
+
 def test_a_value_of_the_template_itself_comes_back_when_the_mark_goes() -> None:
     """The reference takes it away (12.5 #2916)."""
     own = template("1")
@@ -122,7 +144,7 @@ def test_blue_green_marks_preview_and_active() -> None:
     assert roles(story) == {"2": {"active"}}
 
 
-def test_pods_of_a_version_on_its_way_keep_away_from_stable_pods() -> None:
+def test_45_pods_of_a_version_on_its_way_keep_away_from_stable_pods_and_the_term_stays_after_the_promotion() -> None:
     story = told(weight(50), PAUSE_STEP, antiAffinity={"requiredDuringSchedulingIgnoredDuringExecution": {}})
     assert "affinity" not in story.replica_sets["1"]["spec"]["template"]["spec"]
 

@@ -1,4 +1,4 @@
-"""Do the pinned cases hold that rest on AnalysisRuns? (Lifecycle reference 11: 21, 22, 32, 34; 12.3 #2824.)"""
+"""Do the pinned cases hold that rest on AnalysisRuns? (Lifecycle reference 11: 21, 22, 26, 29, 32, 34, 40; 12.3 #2824.)"""
 
 from typing import Any
 
@@ -100,6 +100,45 @@ def test_32_while_the_analysis_before_the_cut_over_runs_no_pause_and_no_checkpoi
     assert running == ("Progressing", (), False, {"1": 3, "2": 1})
     assert (story.selected(ACTIVE_SERVICE), story.phase, story.sizes) == ("2", "Healthy", {"2": 3})
     assert story.onlooker.problems == []
+
+
+def test_26_promote_full_ends_the_analyses_and_asks_for_none() -> None:
+    story, analyst = canary(weight(20), ANALYSIS_STEP, weight(60), PAUSE_STEP, analysis=TEMPLATES)
+    story.set_image("2")
+    story.until(lambda: Why.ANALYSIS in story.reasons)
+    runs = [analyst.begins(Purpose.BACKGROUND), analyst.begins(Purpose.STEP, step=1)]
+    story.advance(5)
+
+    story.promote_full()
+    story.rest()
+
+    assert [analyst.told_to_end(run) for run in runs] == [True, True]
+    assert (story.phase, story.stable, story.status.promote_full) == ("Healthy", "2", False)
+    assert story.status.canary.current_background_analysis_run_status is None
+
+
+def test_29_going_back_within_the_delay_needs_no_analysis() -> None:
+    story, analyst = blue_green(prePromotionAnalysis=TEMPLATES, scaleDownDelaySeconds=300)
+    story.set_image("2")
+    story.until(lambda: Why.ANALYSIS in story.reasons)
+    analyst.answers(Purpose.PRE_PROMOTION, "Successful")
+    story.until(lambda: story.stable == "2" and names.SCALE_DOWN_DEADLINE in story.annotations("1"))
+
+    story.set_image("1")
+    story.until(lambda: story.stable == "1", within=60)
+
+    assert story.selected(ACTIVE_SERVICE) == "1"
+    assert len(analyst.runs) == 1
+
+
+def test_40_an_analysis_step_has_no_deadline() -> None:
+    story, _ = canary(weight(20), ANALYSIS_STEP, spec={"progressDeadlineSeconds": 30, "progressDeadlineAbort": True})
+    story.set_image("2")
+    story.until(lambda: Why.ANALYSIS in story.reasons)
+
+    story.advance(10_000)
+
+    assert (story.phase, story.status.abort, story.weights) == ("Progressing", False, (80, 20))
 
 
 @pytest.mark.parametrize(("given", "delayed"), [({}, False), ({"scaleDownDelaySeconds": 60}, True)], ids=["unset", "set"])

@@ -1,8 +1,9 @@
-"""Do the pinned cases hold that tell how an update goes? (Lifecycle reference 11: 40, 41, 52.)"""
+"""Do the pinned cases hold that tell how an update goes? (Lifecycle reference 11: 40, 41, 48, 52.)"""
 
 import pytest
 
-from scenarios import PAUSE_STEP, Routing, Story, app, pause, told, weight
+from scenarios import PAUSE_STEP, Routing, Story, app, ended, pause, told, weight
+from tiphys.kube.errors import ForbiddenError, KubeError
 
 DEADLINE_30 = {"progressDeadlineSeconds": 30}
 DEADLINE_5 = {"progressDeadlineSeconds": 5}
@@ -116,6 +117,49 @@ def test_41_a_healthy_stable_version_that_loses_a_pod_says_so() -> None:
     story.make_well("1")
     story.rest()
     assert story.phase == "Healthy"
+
+
+def test_48_an_update_is_measured_when_its_end_is_written_and_not_before() -> None:
+    story = told(routing="none", replicas=2)
+    before = ended(story)
+    story.set_image("2-slow-10s")
+    story.advance(8)
+
+    def no_status(verb: str, plural: str) -> KubeError | None:
+        return ForbiddenError(403, "Forbidden", "no writes") if (verb, plural) == ("patch", "rollouts") else None
+
+    story.controller.api.refuse = no_status
+    story.advance(30)
+    unwritten = ended(story)
+    story.controller.api.refuse = lambda _verb, _plural: None
+    story.rest()
+
+    assert before == unwritten == {"Promoted": 1}
+    assert ended(story) == {"Promoted": 2}
+    assert story.stable == "2-slow-10s"
+
+
+def test_48_an_update_that_another_replaces_is_measured_with_the_write_that_begins_the_next() -> None:
+    story = told(weight(20), PAUSE_STEP, routing="none", replicas=2)
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    first = story.status.duration
+    story.advance(60)
+    story.forget()
+
+    story.set_image("3")
+    story.until(lambda: story.status.duration != first)
+    measured, second = ended(story), story.status.duration
+    writes = [body for _, plural, body in story.controller.api.done if plural == "rollouts" and "rolloutStartedAt" in body]
+
+    assert measured == {"Promoted": 1, "Superseded": 1}
+    assert first is not None
+    assert second is not None
+    assert (second.finished_at, second.completion_status) == (None, "")
+    assert second.rollout_started_at is not None
+    assert first.rollout_started_at is not None
+    assert second.rollout_started_at > first.rollout_started_at
+    assert len(writes) == 1
 
 
 @pytest.mark.parametrize("routing", ["istio", "none"])

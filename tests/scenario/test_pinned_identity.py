@@ -1,10 +1,13 @@
-"""Do the pinned cases hold that tell what is created, recognised and refused? (Lifecycle reference 11: 1, 2, 4 to 10, 46, 49.)"""
+"""Do the pinned cases hold that tell what is created, recognised and refused? (Lifecycle reference 11: 1, 2, 4 to 10, 49.)"""
+
+from datetime import timedelta
 
 import msgspec
 
 from inprocess import rollout_manifest, service_manifest
 from scenarios import PAUSE_STEP, REPLICA_SET, ROLLOUT, SERVICE, Story, app, template, told, weight
 from tiphys.api import names
+from tiphys.controller.cluster import rollout_ref
 from tiphys.kube.errors import ForbiddenError
 
 
@@ -55,6 +58,24 @@ def test_04_a_taken_name_counts_a_collision_and_the_next_name_is_another() -> No
     assert f"web-{story.status.current_pod_hash}" != taken
     assert story.stable == "2"
     assert story.phase == "Healthy"
+
+
+def test_04_a_replica_set_of_ours_with_the_same_template_under_the_name_is_taken_over_without_a_collision() -> None:
+    """It was made, and nobody heard: the answer got lost, and the cache does not show it yet."""
+    story = told(routing="none")
+    story.controller.feed.held.add(REPLICA_SET)
+    story.controller.api.lost = {story.controller.api.writes + 2}
+
+    story.set_image("2")
+    story.advance(5)
+    made = story.replica_sets["2"]["metadata"]["uid"]
+    story.controller.feed.held.clear()
+    story.rest()
+
+    assert [verb for verb, plural, _ in story.controller.api.done if (verb, plural) == ("create", "replicasets")] == ["create"]
+    assert story.replica_sets["2"]["metadata"]["uid"] == made
+    assert story.status.collision_count is None
+    assert (story.stable, story.phase) == ("2", "Healthy")
 
 
 def test_05_a_replica_set_denied_by_quota_is_a_condition_and_a_warning_and_tried_again() -> None:
@@ -200,19 +221,30 @@ def test_10_an_old_replica_set_with_a_stale_desired_size_is_no_scaling_event() -
     assert story.controller.api.done == []
 
 
-def test_46_a_workload_reference_is_refused_by_name() -> None:
-    """Not carried out yet (decision 0007): named, and nothing is touched."""
-    story = told(routing="none")
+def test_49_a_cached_rollout_older_than_the_last_write_is_looked_at_again_in_a_moment_and_not_processed() -> None:
+    story = told(weight(20), PAUSE_STEP)
+    key = story.controller.caches.rollouts.keys()[0]
+    story.controller.feed.held.add(ROLLOUT)
+    story.controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    began = story.cluster.now
+    written = story.controller.manifest(ROLLOUT, "web")["metadata"]["resourceVersion"]
+    story.controller.caches.wrote(key, rollout_ref(key), written)
+    story.controller.queue.add(key)
 
-    story.edit_spec(workloadRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}, template=None)
+    story.controller.step()
+    again = story.controller.wakes_at()
+    story.advance(30)
+    meanwhile = (list(story.controller.api.done), list(story.replica_sets))
+    story.controller.feed.held.clear()
     story.rest()
 
-    assert story.phase == "Degraded"
-    assert "spec.workloadRef" in story.message("InvalidSpec")
-    assert story.sizes == {"1": 5}
+    assert again is not None
+    assert timedelta(0) < again - began <= timedelta(seconds=0.11)
+    assert meanwhile == ([], ["1"])
+    assert story.phase == "Paused"
 
 
-def test_49_a_cached_rollout_older_than_the_last_write_is_not_processed() -> None:
+def test_49_a_replica_set_that_the_cache_does_not_show_yet_is_not_made_twice() -> None:
     story = told(weight(20), PAUSE_STEP)
     story.controller.feed.held.add(REPLICA_SET)
     story.set_image("2")

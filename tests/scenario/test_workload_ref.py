@@ -96,6 +96,22 @@ def test_47_progressively_the_deployment_shrinks_as_ready_pods_come_and_never_wh
     assert pods_of_deployment(story) == 0, "somebody scaled it up again: it goes down at every revision (12.5 #4935)"
 
 
+def test_47_with_three_ready_pods_of_five_the_deployment_keeps_two_and_none_once_it_is_healthy() -> None:
+    story = Story(referring(app(routing="none"), workload=deployment("1-never-ready"), scaleDown="progressively"))
+    story.advance(10)
+    for pod in story.pods("1-never-ready")[:3]:
+        story.cluster.set_ready(pod, ready=True)
+    story.advance(10)
+    kept = pods_of_deployment(story)
+
+    for pod in story.pods("1-never-ready"):
+        story.cluster.set_ready(pod, ready=True)
+    story.rest()
+
+    assert kept == 2
+    assert (story.phase, pods_of_deployment(story)) == ("Healthy", 0)
+
+
 def test_on_success_the_deployment_goes_when_the_rollout_is_healthy() -> None:
     story = Story(referring(app(routing="none"), workload=deployment("1-slow-20s"), scaleDown="onsuccess"))
 
@@ -165,14 +181,14 @@ def test_a_workload_that_goes_in_mid_update_moves_nothing_and_its_return_goes_on
     assert story.sizes == {"1": 3, "2": 2}
 
 
-def test_a_kind_without_a_template_is_refused() -> None:
+def test_46_a_kind_without_a_template_is_refused() -> None:
     story = at_rest(referring(app(routing="none"), kind="StatefulSet"))
 
     assert "spec.workloadRef.kind" in story.message("InvalidSpec")
     assert "must be Deployment or PodTemplate" in story.message("InvalidSpec")
 
 
-def test_a_template_of_its_own_beside_the_reference_is_refused() -> None:
+def test_46_a_template_of_its_own_beside_the_reference_is_refused() -> None:
     story = at_rest(referring(app(routing="none"), keep=("template", "selector")))
 
     assert "spec.template" in story.message("InvalidSpec")
