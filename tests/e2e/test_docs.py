@@ -21,8 +21,11 @@ from tiphys.demo import app
 from tiphys.demo.stage import Stage
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.cluster import DevCluster
+from tiphys.devcluster.filestore import FileStore
 from tiphys.devcluster.foreign import foreign_definitions
+from tiphys.devcluster.kinds import NAMESPACES
 from tiphys.devcluster.kubeconfig import write_kubeconfig
+from tiphys.devcluster.storage import Store
 from tiphys.plugins.contract import Self, State, Wish
 from tiphys.traffic.table import ROUTERS
 
@@ -357,6 +360,12 @@ async def test_devcluster(tmp_path: Path) -> None:
         assert "rolled out" in await reader.types("kubectl apply -f examples/workloads.yaml", "kubectl rollout status deployment/parcels")
         await reader.types("kubectl set image deployment/parcels main=example.com/parcels:v2", "kubectl rollout undo deployment/parcels")
         assert "condition met" in await reader.types("kubectl wait --for=condition=complete job/backup")
+    kept = "tiphys devcluster --kubeconfig devcluster.kubeconfig --data devcluster.db"
+    reader.passes_over(kept)
+    async with running(reader.terminal, f"{kept} --no-foreign --no-envoy", says="Ready; end it with Ctrl-C."):
+        await reader.terminal.types("kubectl create namespace shop")
+    with FileStore(reader.clone / "devcluster.db") as journal:
+        assert Store(journal=journal).read(NAMESPACES, "shop") is not None
     reader.has_finished()
 
 

@@ -156,6 +156,12 @@ def controller(**options: Any) -> int:  # noqa: ANN401 - one keyword for each op
     metavar="FILE",
     help="File or folder of objects to create; may be repeated.",
 )
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Keep all objects in this file: they are there again at the next start, also after a sudden end.",
+)
 def devcluster(  # noqa: PLR0913 - one for each option
     *,
     port: int,
@@ -167,9 +173,10 @@ def devcluster(  # noqa: PLR0913 - one for each option
     rollouts: bool,
     foreign: bool,
     files: tuple[Path, ...],
+    data: Path | None,
 ) -> int:
     """
-    Run a Kubernetes-compatible cluster in one process, in memory, until it is stopped.
+    Run a Kubernetes-compatible cluster in one process until it is stopped, in memory or with --data in a file.
 
     It listens on this machine only. Rollouts can be created in it; `tiphys controller` works on them.
     """
@@ -186,6 +193,7 @@ def devcluster(  # noqa: PLR0913 - one for each option
         foreign=foreign,
         definitions=crd_manifests() if rollouts else (),
         files=files,
+        data=data,
     )
     return _run(run_devcluster(options))
 

@@ -21,6 +21,7 @@ def main() -> int:
     parser.add_argument("--plane", default="istio", metavar="NAME[,NAME]", help="whose route objects proxies act upon")
     parser.add_argument("--no-pods", action="store_true", help="leave pods pending, as without nodes")
     parser.add_argument("--no-foreign", action="store_true", help="install no definitions of traffic products' kinds")
+    parser.add_argument("--data", type=Path, metavar="FILE", help="keep all objects in this file")
     parser.add_argument("file", type=Path, nargs="*", help="YAML files or folders of objects to create")
     chosen = parser.parse_args()
     options = Options(
@@ -33,6 +34,7 @@ def main() -> int:
         foreign=not chosen.no_foreign,
         definitions=crd_manifests(),
         files=chosen.file,
+        data=chosen.data,
     )
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run_devcluster(options))

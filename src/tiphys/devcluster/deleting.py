@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 FINALIZERS = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
 POLICIES = ("Foreground", "Background", "Orphan")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deleted:
+    """The outcome of a delete: *gone*, or still there with a deletionTimestamp, waiting for finalizers or a kubelet."""
+
+    stored: Stored
+    gone: bool
 
 
 def check(resource: ResourceType, there: Stored, preconditions: Mapping[str, str]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from tiphys.devcluster.deleting import Deleted
 from tiphys.devcluster.errors import StatusError, not_found
 from tiphys.devcluster.history import Event, Stored
 from tiphys.devcluster.kinds import POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS
@@ -12,7 +13,7 @@ from tiphys.devcluster.podindex import Key, controller_of, has_ended, is_leaving
 from tiphys.devcluster.portions import portion
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.selectors import from_label_selector
-from tiphys.devcluster.storage import Deleted, Store
+from tiphys.devcluster.storage import Store
 
 MANAGER = "kube-controller-manager"
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from tiphys.devcluster.history import Stored
     from tiphys.devcluster.http_media import Answer
     from tiphys.devcluster.http_paths import Target
+    from tiphys.devcluster.paging import Page
     from tiphys.devcluster.resources import ResourceType
     from tiphys.devcluster.rules import Admission
-    from tiphys.devcluster.storage import Page, Store
+    from tiphys.devcluster.storage import Store
     from tiphys.devcluster.wire import Json
 
 LARGEST_BODY = 3 * 1024 * 1024

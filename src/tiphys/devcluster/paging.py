@@ -1,9 +1,10 @@
-"""Where does the next page of a list begin?"""
+"""What is a page of a list, and where does the next one begin?"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -11,9 +12,27 @@ import msgspec
 from tiphys.devcluster.errors import bad_request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tiphys.devcluster.history import Stored
+    from tiphys.devcluster.rules import Manifest
 
 API = "meta.k8s.io/v1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Part of a list. *continue_* is empty on the last page; *remaining* is None where it is not known."""
+
+    items: Sequence[Stored]
+    version: int
+    continue_: str = ""
+    remaining: int | None = None
+
+    @property
+    def manifests(self) -> list[Manifest]:
+        """The objects, each the caller's own."""
+        return [item.copy() for item in self.items]
 
 
 def token(version: int, last: Stored) -> str:

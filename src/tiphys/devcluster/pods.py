@@ -8,7 +8,7 @@ it is not serving either; and it closes when nobody sends to it any more.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from errno import EADDRINUSE
 from typing import TYPE_CHECKING, Any, Protocol
@@ -21,7 +21,7 @@ from tiphys.devcluster.patching import PatchKind
 from tiphys.devcluster.podindex import Key, has_ended, is_leaving, is_ready
 from tiphys.devcluster.podlife import Stage, stage_of
 from tiphys.devcluster.podserver import Answer, PodServer, Served
-from tiphys.devcluster.podstatus import Life, pod_status
+from tiphys.devcluster.podstatus import KILLED, Life, pod_status, restarts_of
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.sources import wire_time
 from tiphys.devcluster.storage import Store
@@ -78,6 +78,8 @@ class _Running:
     policy: str = "Always"
     run: int = 0
     """Which start of the process the server belongs to."""
+    former: int = 0
+    """How often the process was started anew before this one took over: a cluster that starts again finds its pods without processes."""
     problem: str = ""
     wanted_ready: bool | None = None
     leaving_since: datetime | None = None
@@ -207,6 +209,9 @@ class Kubelet:
                 PODS, pod.name, PatchKind.MERGE, body, namespace=pod.namespace, subresource="binding", manager="kube-scheduler"
             )
         policy, behaviour = manifest["spec"].get("restartPolicy", "Always"), behaviour_of(manifest)
+        former = restarts_of(manifest)
+        if former and policy == "Never":
+            behaviour = replace(behaviour, ends_after=0.0, exit_code=KILLED)
         running = _Running(
             uid=manifest["metadata"]["uid"],
             name=pod.name,
@@ -216,6 +221,7 @@ class Kubelet:
             behaviour=behaviour,
             crashes=behaviour.crashes and policy == "Always",
             policy=policy,
+            former=former,
             address=self.addresses.take(),
             started=now,
             listening=not self.serve,
@@ -271,7 +277,7 @@ class Kubelet:
             ready=ready,
             problem=running.problem or ("the container's process ended right after its start" if running.crashes else ""),
             crashes=running.crashes,
-            restarts=stage.restarts,
+            restarts=stage.restarts + (running.former if running.policy != "Never" else 0),
             waits=stage.waits,
             exit_code=running.behaviour.exit_code,
             ended=stage.since if stage.ended else None,

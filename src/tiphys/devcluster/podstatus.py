@@ -9,6 +9,8 @@ from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.sources import wire_time
 
 HOST = "127.0.0.1"
+KILLED = 137
+"""The exit code of a process that was killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ def pod_status(pod: Mapping[str, Any], life: Life, now: datetime) -> Manifest:
     }
     conditions = [_condition(name, holds, reason, known.get(name), now) for name, (holds, reason) in verdicts.items()]
     conditions += [dict(each) for name, each in known.items() if name not in verdicts]
-    phase = _phase(life)
+    phase = _phase(life, before.get("phase", ""))
     status: Manifest = {**before, "phase": phase, "conditions": conditions, "hostIP": HOST, "hostIPs": [{"ip": HOST}]}
     if phase != "Pending":
         status |= {"podIP": life.address, "podIPs": [{"ip": life.address}]}
@@ -58,10 +60,17 @@ def pod_status(pod: Mapping[str, Any], life: Life, now: datetime) -> Manifest:
     return status
 
 
-def _phase(life: Life) -> str:
+def restarts_of(pod: Mapping[str, Any]) -> int:
+    """Give how often the pod's process has to be started anew if the one that its status tells of is gone; 0 where it tells of none."""
+    states = (pod.get("status") or {}).get("containerStatuses") or ()
+    begun = [each for each in states if each.get("started") or each.get("restartCount")]
+    return max((int(each.get("restartCount", 0)) + 1 for each in begun), default=0)
+
+
+def _phase(life: Life, before: str) -> str:
     if life.ended is not None:
         return "Failed" if life.exit_code else "Succeeded"
-    return "Running" if life.runs or life.crashes or life.waits else "Pending"
+    return "Running" if life.runs or life.crashes or life.waits or before == "Running" else "Pending"
 
 
 def _condition(name: str, holds: bool, why: dict[str, str], before: Mapping[str, Any] | None, now: datetime) -> Manifest:  # noqa: FBT001 (a condition's value)

@@ -6,6 +6,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tiphys.api.errors import TiphysError
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.cluster import DevCluster
 from tiphys.devcluster.errors import StatusError
+from tiphys.devcluster.filestore import FileStore
 from tiphys.devcluster.foreign import foreign_definitions
 from tiphys.devcluster.kubeconfig import write_kubeconfig
 from tiphys.devcluster.proxies.mesh import MeshFeed
@@ -49,6 +51,8 @@ class Options:
     """Further CustomResourceDefinitions, for example those of Rollouts."""
     files: Sequence[Path] = ()
     """Files and folders of YAML to create objects from."""
+    data: Path | None = None
+    """The file that the objects live in; without it they go with the process."""
 
 
 async def run_devcluster(options: Options, *, say: Callable[[str], None] | None = None) -> int:
@@ -59,8 +63,10 @@ async def run_devcluster(options: Options, *, say: Callable[[str], None] | None 
     for wanted in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(wanted, stopped.set)
     try:
-        with tempfile.TemporaryDirectory(prefix="tiphys-devcluster-") as folder:
-            await _run(options, options.kubeconfig or Path(folder) / "kubeconfig", stopped, tell)
+        with ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="tiphys-devcluster-"))
+            journal = stack.enter_context(FileStore(options.data)) if options.data is not None else None
+            await _run(options, options.kubeconfig or Path(folder) / "kubeconfig", journal, stopped, tell)
     except (TiphysError, StatusError, ValueError, OSError) as error:
         tell(f"Error: {error}")
         return 1
@@ -70,7 +76,7 @@ async def run_devcluster(options: Options, *, say: Callable[[str], None] | None 
     return 0
 
 
-async def _run(options: Options, kubeconfig: Path, stopped: asyncio.Event, tell: Callable[[str], None]) -> None:
+async def _run(options: Options, kubeconfig: Path, journal: FileStore | None, stopped: asyncio.Event, tell: Callable[[str], None]) -> None:
     objects = [each for path in options.files for each in read_manifests(path)]
     definitions = [*options.definitions, *(each for each in objects if _is_definition(each))]
     if options.foreign:
@@ -78,25 +84,38 @@ async def _run(options: Options, kubeconfig: Path, stopped: asyncio.Event, tell:
         definitions += [each for each in foreign_definitions() if each["metadata"]["name"] not in theirs]
     cluster = DevCluster(
         definitions=definitions,
+        store=Store(journal=journal),
         api=lambda store: ApiServer(store, host=options.host, port=options.port),
         planes=options.planes if options.proxies else (),
         mesh_port=options.mesh_port,
         pods=options.pods,
     )
     async with cluster:
-        create(cluster.store, [each for each in objects if not _is_definition(each)])
+        create(cluster.store, [each for each in objects if not _is_definition(each)], again=journal is not None)
         write_kubeconfig(kubeconfig, cluster.url)
         for line in _greeting(cluster, kubeconfig):
             tell(line)
         for proxy in cluster.proxies:
             proxy.when_left_out(lambda problem: tell(f"Routes      {problem}"))
-        ends = [asyncio.ensure_future(stopped.wait()), asyncio.ensure_future(cluster.broken())]
+        ends = [asyncio.ensure_future(each) for each in (stopped.wait(), cluster.broken(), _lost(journal))]
         done, waiting = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
         for each in waiting:
             each.cancel()
         for each in done:
             each.result()
-    tell("The development cluster has ended; nothing of it is left.")
+    tell(f"The development cluster has ended; {'nothing of it is left' if journal is None else f'its objects are in {journal.path}'}.")
+
+
+async def _lost(journal: FileStore | None) -> None:
+    """
+    Wait for ever, or until a write could not be kept: what is in memory then is not what will be there again.
+
+    Raises: DataError.
+    """
+    lost: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    if journal is not None:
+        journal.when_broken(lost.set_exception)
+    await lost
 
 
 def read_manifests(path: Path) -> list[Manifest]:
@@ -119,9 +138,9 @@ def read_manifests(path: Path) -> list[Manifest]:
     return documents
 
 
-def create(store: Store, objects: Sequence[Manifest]) -> None:
+def create(store: Store, objects: Sequence[Manifest], *, again: bool = False) -> None:
     """
-    Create *objects*, those without a namespace in `default`.
+    Create *objects*, those without a namespace in `default`; *again* leaves those that are there as they are.
 
     Raises: FileError for a kind that is not served, StatusError for an object that is refused.
     """
@@ -131,6 +150,8 @@ def create(store: Store, objects: Sequence[Manifest]) -> None:
         except LookupError as error:
             raise FileError(str(error.args[0])) from error
         namespace = str(each["metadata"].get("namespace") or "default") if resource.namespaced else ""
+        if again and store.read(resource, str(each["metadata"].get("name", "")), namespace) is not None:
+            continue
         store.create(resource, each, namespace=namespace, manager="tiphys-devcluster")
 
 

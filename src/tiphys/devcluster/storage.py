@@ -8,14 +8,16 @@ refusals (`StatusError`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
 from tiphys.devcluster import deleting, paging, selectors
+from tiphys.devcluster.deleting import Deleted
 from tiphys.devcluster.errors import already_exists, not_found
 from tiphys.devcluster.history import ADDED, KEPT_EVENTS, Change, Event, Stored, Subscription, ordered
-from tiphys.devcluster.kinds import NAMESPACES, install
-from tiphys.devcluster.objects import Found, Objects
+from tiphys.devcluster.kinds import CRDS, NAMESPACES, install
+from tiphys.devcluster.objects import Found, Journal, Objects
+from tiphys.devcluster.paging import Page
 from tiphys.devcluster.patching import patched
 from tiphys.devcluster.resources import Registry, ResourceType
 from tiphys.devcluster.rules import Admission, Manifest
@@ -32,30 +34,22 @@ if TYPE_CHECKING:
 
 Warnings = list[str]
 IN_PROCESS = "binding"  # how the scheduler places a pod; not served over HTTP
+P = ParamSpec("P")
+T = TypeVar("T")
 FIRST_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Part of a list. *continue_* is empty on the last page; *remaining* is None where it is not known."""
+def _kept(write: Callable[Concatenate[Store, P], T]) -> Callable[Concatenate[Store, P], T]:
+    """Let all that *write* wrote, in one piece, outlive this process before its caller has the answer."""
 
-    items: Sequence[Stored]
-    version: int
-    continue_: str = ""
-    remaining: int | None = None
+    @functools.wraps(write)
+    def kept(self: Store, /, *args: P.args, **options: P.kwargs) -> T:
+        try:
+            return write(self, *args, **options)
+        finally:
+            self.objects.settle()
 
-    @property
-    def manifests(self) -> list[Manifest]:
-        """The objects, each the caller's own."""
-        return [item.copy() for item in self.items]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deleted:
-    """The outcome of a delete: *gone*, or still there with a deletionTimestamp, waiting for finalizers or a kubelet."""
-
-    stored: Stored
-    gone: bool
+    return kept
 
 
 class Store:
@@ -65,7 +59,7 @@ class Store:
     *names* gives uids and suffixes: seed it and a whole run repeats itself. *service_network* is where cluster IPs
     come from. Of each kind the last *kept_events* changes are remembered; who needs older ones gets 410. `read`
     and `scan` give shared objects that must not be changed; `get`, `create`, `update` and `patch` give manifests of
-    the caller's own.
+    the caller's own. With a *journal* the objects are those it has kept, and an operation that has returned is kept.
     """
 
     def __init__(
@@ -75,30 +69,33 @@ class Store:
         names: Names | None = None,
         service_network: str = "10.96.0.0/16",
         kept_events: int = KEPT_EVENTS,
+        journal: Journal | None = None,
     ) -> None:
         self.clock = clock
         self.names = names or Names()
         self.service_network = service_network
         self.registry = Registry()
-        self._objects = Objects(kept_events=kept_events)
+        self.objects = Objects(kept_events=kept_events, journal=journal)
         install(self)
+        self.objects.restore(CRDS.key)
         for name in FIRST_NAMESPACES:
-            self.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="tiphys-devcluster")
+            if self.read(NAMESPACES, name) is None:
+                self.create(NAMESPACES, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, manager="tiphys-devcluster")
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
     @property
     def version(self) -> int:
         """The resourceVersion of the last write."""
-        return self._objects.version
+        return self.objects.version
 
     def read(self, resource: ResourceType, name: str, namespace: str = "") -> Stored | None:
         """Give the shared state of one object, or None."""
-        return self._objects.read(resource, name, namespace)
+        return self.objects.read(resource, name, namespace)
 
     def scan(self, resource: ResourceType, *, namespace: str | None = None, labels: Mapping[str, str] | None = None) -> Found:
         """Give the shared states of all objects of a kind that have all *labels*, by namespace and name."""
-        return self._objects.scan(resource, namespace, labels)
+        return self.objects.scan(resource, namespace, labels)
 
     def get(self, resource: ResourceType, name: str, *, namespace: str = "", subresource: str = "") -> Manifest:
         """
@@ -139,7 +136,7 @@ class Store:
         """
         start, version = paging.read_token(continue_, at if at is not None else self.version)
         matches = selectors.matcher(resource, namespace="", labels=labels, fields=fields)
-        found = self.scan(resource, namespace=namespace) if version == self.version else self._objects.as_of(resource, version, namespace)
+        found = self.scan(resource, namespace=namespace) if version == self.version else self.objects.as_of(resource, version, namespace)
         if start is not None:
             found = [stored for stored in found if (stored.namespace, stored.name) > start]
         if matches is not None:
@@ -175,6 +172,7 @@ class Store:
         write = self._write(resource, manager=manager, field_validation=field_validation, dry_run=dry_run, warnings=warnings)
         return self.insert(_own(manifest), write, namespace=namespace).copy()
 
+    @_kept
     def insert(self, manifest: Manifest, write: Admission, *, namespace: str = "") -> Stored:
         """Create from a manifest that is given away, without copying; see `create`."""
         resource = write.resource
@@ -186,7 +184,7 @@ class Store:
             raise already_exists(resource, name, being_deleted="deletionTimestamp" in there.manifest["metadata"])
         if write.dry_run:
             return Stored(ordered(manifest), self.version)
-        return self._objects.put(resource, manifest, None)
+        return self.objects.put(resource, manifest, None)
 
     def update(  # noqa: PLR0913 - the options of the API, all but two by keyword
         self,
@@ -271,6 +269,7 @@ class Store:
         changed = merged_into(there.copy(), scaling, write.resource)
         return scale_of(write.resource, self.exchange(changed, write, there, by_patch=True))
 
+    @_kept
     def exchange(self, manifest: Manifest, write: Admission, there: Stored, *, by_patch: bool = False) -> Stored:
         """Put *manifest*, which is given away, in the place of *there*; *by_patch*: made out of it."""
         resource = write.resource
@@ -282,17 +281,18 @@ class Store:
             return self._finish(resource, manifest, there, write)
         if write.dry_run:
             return Stored(manifest, there.version)
-        return self._objects.put(resource, manifest, there)
+        return self.objects.put(resource, manifest, there)
 
     def _finish(self, resource: ResourceType, manifest: Manifest, there: Stored, write: Admission) -> Stored:
         """Remove an object whose last finalizer went; the answer shows it as it would have been stored."""
         manifest["metadata"]["resourceVersion"] = str(there.version)
         if not write.dry_run:
-            self._objects.remove(resource, there)
+            self.objects.remove(resource, there)
         return Stored(manifest, there.version)
 
     # -- deleting ---------------------------------------------------------------------------------------------------
 
+    @_kept
     def delete(
         self,
         resource: ResourceType,
@@ -323,10 +323,10 @@ class Store:
         if dry_run:
             return Deleted(stored=Stored(marked, there.version) if marked else there, gone=marked is None or deleting.is_finished(marked))
         if marked is not None and marked != there.manifest:
-            there = self._objects.put(resource, marked, there)
+            there = self.objects.put(resource, marked, there)
         if marked is not None and not deleting.is_finished(marked):
             return Deleted(stored=there, gone=False)
-        self._objects.remove(resource, there)
+        self.objects.remove(resource, there)
         return Deleted(stored=there, gone=True)
 
     def delete_collection(
@@ -366,7 +366,7 @@ class Store:
             StatusError: 410, what happened since then is no longer kept.
 
         """
-        channel = self._objects.channel(resource)
+        channel = self.objects.channel(resource)
         matches = selectors.matcher(resource, namespace=namespace or "", labels=labels, fields=fields)
         initial: list[Event] = []
         position = channel.end
@@ -381,18 +381,19 @@ class Store:
 
     def compact(self) -> None:
         """Forget all history: watches and pages that need it get 410 from now on."""
-        self._objects.compact()
+        self.objects.compact()
 
     # -- inside -----------------------------------------------------------------------------------------------------
 
     def react(self, resource: ResourceType, reaction: Callable[[Change], None]) -> None:
         """Call *reaction* right after every write of a kind, before the writer has its answer."""
-        self._objects.react(resource, reaction)
+        self.objects.react(resource, reaction)
 
+    @_kept
     def purge(self, resource: ResourceType) -> None:
         """Remove all objects of a kind at once, whatever holds them."""
         for stored in self.scan(resource):
-            self._objects.remove(resource, stored)
+            self.objects.remove(resource, stored)
 
     def admission(self, resource: ResourceType, *, manager: str = "unknown") -> Admission:
         """Begin a write, for callers of `insert`, `replace` and `amend`."""
