@@ -121,11 +121,12 @@ class Objects:
         if page.remaining is not None:
             metadata["remainingItemCount"] = page.remaining
         if answer.shown_as == "Table":
-            body = tables.table(resource, page.items, metadata, now=self.store.clock(), include=include)
+            body = tables.table(resource, page.items, metadata, self._view(answer, include))
             return _response(200, body, answer)
         if answer.shown_as:
-            shown = [tables.partial(item) for item in page.items]
-            body = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": metadata, "items": shown}
+            shown = [tables.partial(item, answer.version) for item in page.items]
+            about = {"kind": "PartialObjectMetadataList", "apiVersion": f"meta.k8s.io/{answer.version}"}
+            body = {**about, "metadata": metadata, "items": shown}
             return _response(200, body, answer)
         if not resource.rules.strategic:
             metadata.setdefault("continue", "")
@@ -137,11 +138,14 @@ class Objects:
     def _object(self, stored: Stored, target: Target, answer: Answer, *, status: int = 200, include: str = "") -> web.Response:
         if answer.shown_as == "Table":
             metadata = {"resourceVersion": str(stored.version)}
-            body = tables.table(target.resource, [stored], metadata, now=self.store.clock(), include=include)
+            body = tables.table(target.resource, [stored], metadata, self._view(answer, include))
             return _response(status, body, answer)
         if answer.shown_as:
-            return _response(status, tables.partial(stored), answer)
+            return _response(status, tables.partial(stored, answer.version), answer)
         return _raw(status, stored.encoded, answer)
+
+    def _view(self, answer: Answer, include: str) -> tables.View:
+        return tables.View(now=self.store.clock(), include=include, version=answer.version)
 
     # -- writing ----------------------------------------------------------------------------------------------------
 

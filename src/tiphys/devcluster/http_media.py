@@ -69,9 +69,12 @@ def accepted(header: str) -> Answer:
         asked = dict(part.split("=", 1) for part in parameters if "=" in part)
         shown_as = asked.get("as", "")
         if media in ("*/*", "application/*", JSON):
+            version = asked.get("v", "v1")
             if shown_as not in ("", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"):
                 continue
-            return Answer(JSON, shown_as, asked.get("v", "v1"))
+            if shown_as and version not in ("v1", "v1beta1"):
+                continue
+            return Answer(JSON, shown_as, version)
         if media == YAML and not shown_as:
             return Answer(YAML)
     known = f"{JSON}, {YAML}" if PROTOBUF in header else _KNOWN  # nobody is told to ask for what was asked for in vain

@@ -121,17 +121,10 @@ class Watch:
         if self._answer.shown_as == "Table":
             version = stored.version if stored is not None else version
             headed, self._headed = not self._headed, True
-            return _encode(
-                tables.table(
-                    self._target.resource,
-                    items,
-                    {"resourceVersion": str(version)},
-                    now=self._store.clock(),
-                    include=self._include,
-                    headed=headed,
-                )
-            )
-        return _encode(tables.partial(stored)) if stored is not None else b"{}"
+            view = tables.View(now=self._store.clock(), include=self._include, version=self._answer.version)
+            metadata = {"resourceVersion": str(version)}
+            return _encode(tables.table(self._target.resource, items, metadata, view, headed=headed))
+        return _encode(tables.partial(stored, self._answer.version)) if stored is not None else b"{}"
 
     def _bookmark(self, *, initial: bool = False) -> bytes:
         resource = self._target.resource
@@ -140,9 +133,10 @@ class Watch:
             metadata["annotations"] = {INITIAL_EVENTS_END: "true"}
         content: dict[str, Any] = {"apiVersion": resource.api_version, "kind": resource.kind, "metadata": metadata}
         if self._answer.shown_as == "Table":
-            content = tables.table(resource, [], metadata, now=self._store.clock(), include="None", headed=False)
+            view = tables.View(now=self._store.clock(), version=self._answer.version)
+            content = tables.table(resource, [], metadata, view, headed=False)
         elif self._answer.shown_as:
-            content = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata}
+            content = {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{self._answer.version}", "metadata": metadata}
         return event_line(BOOKMARK, _encode(content))
 
     def _last_words(self) -> bytes:

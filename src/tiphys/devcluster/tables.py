@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from tiphys.devcluster import jsonpath
 from tiphys.devcluster.custom import CustomRules
+from tiphys.devcluster.errors import bad_request
+from tiphys.devcluster.metadata import quoted
 from tiphys.devcluster.table_columns import AGE, COLUMNS, Column, age
 
 if TYPE_CHECKING:
@@ -18,7 +21,27 @@ if TYPE_CHECKING:
     from tiphys.devcluster.resources import ResourceType
     from tiphys.devcluster.wire import Json
 
-_NAME = {"name": "Name", "type": "string", "format": "name", "description": "The object's name, unique among its kind.", "priority": 0}
+# The description is part of the real server's answer, word for word.
+_ABOUT_NAMES = (
+    "Name must be unique within a namespace. Is required when creating resources, although some resources may allow a client to request "
+    "the generation of an appropriate name automatically. Name is primarily intended for creation idempotence and configuration "
+    "definition. Cannot be updated. More info: https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names"
+)
+_NAME = {"name": "Name", "type": "string", "format": "name", "description": _ABOUT_NAMES, "priority": 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """How rows are wanted: as of *now*, *include* with each the object's Metadata, Object or None, in a *version* of the Table."""
+
+    now: datetime
+    include: str = ""
+    version: str = "v1"
+
+    def __post_init__(self) -> None:
+        if self.include not in ("", "Metadata", "Object", "None"):
+            wrong = f"Invalid value: {quoted(self.include)}: must be 'Metadata', 'Object', 'None', or empty"
+            raise bad_request(f"Unable to convert to Table as requested: includeObject: {wrong}")
 
 
 def columns(resource: ResourceType) -> list[dict[str, Any]]:
@@ -47,9 +70,9 @@ def _custom_definition(column: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def row(resource: ResourceType, stored: Stored, *, now: datetime, include: str) -> dict[str, Any]:
-    """Give the row of one object; *include* says what goes with the cells: Metadata, Object or None."""
-    manifest = stored.manifest
+def row(resource: ResourceType, stored: Stored, view: View) -> dict[str, Any]:
+    """Give the row of one object."""
+    manifest, now = stored.manifest, view.now
     cells: list[Any] = [stored.name]
     if isinstance(resource.rules, CustomRules):
         cells += [_custom_cell(manifest, column, now) for column in _custom_columns(resource.rules)]
@@ -57,28 +80,26 @@ def row(resource: ResourceType, stored: Stored, *, now: datetime, include: str) 
         shown: Sequence[Column] = COLUMNS.get(resource.key, (AGE,))
         cells += [column.cell(manifest, now) for column in shown]
     shown_object: Any = None
-    if include == "Object":
+    if view.include == "Object":
         shown_object = msgspec.Raw(stored.encoded)
-    elif include != "None":
-        shown_object = partial(stored)
+    elif view.include != "None":
+        shown_object = partial(stored, view.version)
     return {"cells": cells, "object": shown_object}
 
 
-def partial(stored: Stored) -> dict[str, Any]:
+def partial(stored: Stored, version: str = "v1") -> dict[str, Any]:
     """Give an object's metadata alone."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": stored.manifest["metadata"]}
+    return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{version}", "metadata": stored.manifest["metadata"]}
 
 
-def table(
-    resource: ResourceType, items: Sequence[Stored], metadata: dict[str, Any], *, now: datetime, include: str, headed: bool = True
-) -> dict[str, Any]:
+def table(resource: ResourceType, items: Sequence[Stored], metadata: dict[str, Any], view: View, *, headed: bool = True) -> dict[str, Any]:
     """Give a Table of *items*; only the first event of a watch is *headed* by column definitions."""
     return {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": f"meta.k8s.io/{view.version}",
         "metadata": metadata,
         "columnDefinitions": columns(resource) if headed else None,
-        "rows": [row(resource, item, now=now, include=include) for item in items],
+        "rows": [row(resource, item, view) for item in items],
     }
 
 
