@@ -8,7 +8,6 @@ import ipaddress
 import logging
 import signal
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -18,9 +17,9 @@ from tiphys.devcluster import discovery, openapi
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.http_handlers import Objects, no_such_resource, not_allowed, refusal
 from tiphys.devcluster.http_media import decoded
+from tiphys.devcluster.http_options import write_options
 from tiphys.devcluster.http_paths import read_path
-from tiphys.devcluster.kinds import CONFIG_MAPS
-from tiphys.devcluster.reviews import answered, review_kind
+from tiphys.devcluster.reviews import answered, review_type
 from tiphys.devcluster.storage import Store
 
 if TYPE_CHECKING:
@@ -132,12 +131,20 @@ class ApiServer:
         elif parts[0] == "apis" and len(parts) == 3:
             found = discovery.resource_list(registry, parts[1], parts[2])
         elif parts[0] == "apis" and len(parts) in (4, 6):
-            kind = review_kind(parts[1], parts[2], parts[-1])
+            kind = review_type(parts[1], parts[2], parts[-1])
             if kind is not None:
-                return await _review(request, replace(CONFIG_MAPS, group=parts[1], version=parts[2], plural=parts[-1], kind=kind))
+                return await self._review(request, kind)
         if found is not None:
             return _json(found)
         return _nothing_here(registry_knows=(len(parts) > 1 and parts[0] == "api") or _is_built_in(parts), path=path)
+
+    async def _review(self, request: web.BaseRequest, kind: ResourceType) -> web.Response:
+        if request.method != "POST":
+            raise not_allowed()
+        media = request.headers.get("Content-Type", "").partition(";")[0].strip()
+        body = decoded(await request.content.read(), media, kind)
+        options = write_options(request.query, request.headers.get("User-Agent", ""), "CreateOptions")
+        return _json(answered(body, self.store.admission(kind, manager=options.manager)), status=201)
 
     def _groups(self, request: web.BaseRequest, *, core: bool) -> web.Response:
         accept = request.headers.get("Accept", "")
@@ -176,15 +183,6 @@ def _nothing_here(*, registry_knows: bool, path: str) -> web.Response:
     if path.startswith("/apis/"):
         return web.Response(status=404, text="404 page not found\n")
     return _json({"paths": ["/api", "/api/v1", "/apis", *_HEALTH, "/openapi/v2", "/openapi/v3", "/version"]}, status=404)
-
-
-async def _review(request: web.BaseRequest, asked: ResourceType) -> web.Response:
-    """Answer a review, which is read as any built-in kind is."""
-    if request.method != "POST":
-        raise not_allowed()
-    media = request.headers.get("Content-Type", "").partition(";")[0].strip()
-    body = decoded(await request.content.read(), media, asked)
-    return _json(answered(asked.kind, body), status=201)
 
 
 def _json(body: Json, *, status: int = 200) -> web.Response:

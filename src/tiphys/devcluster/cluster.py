@@ -64,6 +64,7 @@ class DevCluster:
         drain_seconds: float = DRAIN_SECONDS,
     ) -> None:
         self.store = store or Store()
+        self.store.pods_on_loopback = pods
         self._planes = chosen(planes)
         watched = {group for name in self._planes if name in TRAEFIKS for group in TRAEFIKS[name].watches}
         install_definitions(self.store, [*definitions, *(foreign_definitions(*watched) if watched else ())])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tiphys.devcluster.custom import DefinitionRules, Definitions
-from tiphys.devcluster.pod_shapes import METADATA
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules_apps import DeploymentRules, ReplicaSetRules
 from tiphys.devcluster.rules_core import (
@@ -26,7 +25,6 @@ from tiphys.devcluster.rules_core import (
 from tiphys.devcluster.rules_jobs import JobRules
 from tiphys.devcluster.rules_pods import PodRules
 from tiphys.devcluster.rules_services import EndpointSliceRules, EndpointsRules, ServiceRules
-from tiphys.devcluster.shapes import Shape
 from tiphys.devcluster.subresources import ScalePaths
 
 if TYPE_CHECKING:
@@ -104,7 +102,7 @@ ROLES = _of(_RBAC, "roles", "Role", PlainRules(name_format="path"))
 ROLE_BINDINGS = _of(_RBAC, "rolebindings", "RoleBinding", PlainRules(name_format="path"))
 CLUSTER_ROLES = _of(_RBAC, "clusterroles", "ClusterRole", PlainRules(name_format="path"), namespaced=False)
 CLUSTER_ROLE_BINDINGS = _of(_RBAC, "clusterrolebindings", "ClusterRoleBinding", PlainRules(name_format="path"), namespaced=False)
-NEW_EVENTS = _of("events.k8s.io/v1", "events", "Event", NewEventRules(Shape(fields={"metadata": METADATA})), "ev")
+NEW_EVENTS = _of("events.k8s.io/v1", "events", "Event", NewEventRules(), "ev")
 
 _BUILT_IN = (
     NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS, CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, POD_TEMPLATES,

@@ -22,6 +22,7 @@ SELECTOR = struct(
     matchExpressions=listed(struct("LabelSelectorRequirement", "key:s operator:s", values=TEXT_LIST)),
 )
 CONDITIONS = keyed(ANY, "type")
+REFERENCE = atomic(struct("ObjectReference", "kind:s namespace:s name:s uid:s apiVersion:s resourceVersion:s fieldPath:s"))
 
 _ONE = atomic(ANY)
 _HTTP_GET = struct("HTTPGetAction", "path:s port host:s scheme:s httpHeaders")
@@ -72,7 +73,7 @@ _VOLUME = struct(
     downwardAPI=struct(
         "DownwardAPIVolumeSource",
         "defaultMode:i",
-        items=listed(struct("DownwardAPIVolumeFile", "path:s resourceFieldRef:o mode:i", fieldRef=_FIELD)),
+        items=listed(struct("DownwardAPIVolumeFile", "path:s mode:i", fieldRef=_FIELD, resourceFieldRef=_ONE)),
     ),
     projected=struct("ProjectedVolumeSource", "defaultMode:i", sources=listed(OBJECT)),
 )

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tiphys.devcluster.errors import Cause, invalid
+from tiphys.devcluster.managed import record_create
+from tiphys.devcluster.resources import ResourceType
+from tiphys.devcluster.rules import Rules
+from tiphys.devcluster.shapes import Shape
+
+if TYPE_CHECKING:
+    from tiphys.devcluster.rules import Admission
 
 _GROUP = "authorization.k8s.io"
 # (group, version, plural, kind, namespaced): asked with a create, answered at once, never stored.
@@ -16,12 +23,27 @@ REVIEWS: tuple[tuple[str, str, str, str, bool], ...] = (
 )
 
 
-def review_kind(group: str, version: str, plural: str) -> str | None:
+class _ReviewRules(Rules):
+    """A review is never stored; this only says how its fields are owned."""
+
+    shape = Shape(fields={"spec": Shape(always=True)})
+
+
+_RULES = _ReviewRules()
+
+
+_TYPES = {
+    (group, version, plural): ResourceType(group=group, version=version, plural=plural, kind=kind, rules=_RULES, namespaced=namespaced)
+    for group, version, plural, kind, namespaced in REVIEWS
+}
+
+
+def review_type(group: str, version: str, plural: str) -> ResourceType | None:
     """Give the kind of review that a URL names, or None."""
-    return next((kind for of, in_, name, kind, _ in REVIEWS if (of, in_, name) == (group, version, plural)), None)
+    return _TYPES.get((group, version, plural))
 
 
-def answered(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+def answered(body: dict[str, Any], write: Admission) -> dict[str, Any]:
     """
     Answer a review.
 
@@ -29,7 +51,7 @@ def answered(kind: str, body: dict[str, Any]) -> dict[str, Any]:
         StatusError: 422, it does not say what it asks about.
 
     """
-    spec = body.get("spec") or {}
+    kind, spec = write.resource.kind, body.get("spec") or {}
     if kind == "SelfSubjectRulesReview":
         rules = [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]
         status: dict[str, Any] = {
@@ -46,4 +68,6 @@ def answered(kind: str, body: dict[str, Any]) -> dict[str, Any]:
             raise invalid(_GROUP, "", "", [Cause("spec.user", words)])
         status = {"allowed": True}
     metadata = {**(body.get("metadata") or {}), "creationTimestamp": None}
-    return {"kind": kind, "apiVersion": f"{_GROUP}/v1", "metadata": metadata, "spec": spec, "status": status}
+    review = {"kind": kind, "apiVersion": f"{_GROUP}/v1", "metadata": metadata, "spec": spec}
+    record_create(review, write)
+    return {**review, "status": status}

@@ -39,6 +39,7 @@ class Admission:
 
     *old* is None for a create. *warnings* goes back to the client. *subresource* is "" for the main resource.
     *unversioned* marks a full update that names no resourceVersion. *service_network* is where cluster IPs come from.
+    *pods_on_loopback*: pods listen on this machine's loopback addresses, which are thus no mistake in endpoints.
     *owners* are the managedFields after a server-side apply, which knows them already; None for all other writes.
     """
 
@@ -46,6 +47,7 @@ class Admission:
     now: datetime
     names: Names
     service_network: str
+    pods_on_loopback: bool
     cluster: Reader
     old: Manifest | None = None
     subresource: str = ""

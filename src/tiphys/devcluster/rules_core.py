@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.devcluster.decoding import decode
 from tiphys.devcluster.errors import Cause, StatusError
 from tiphys.devcluster.metadata import quoted
-from tiphys.devcluster.pod_shapes import CONDITIONS, METADATA, SELECTOR, TEMPLATE
+from tiphys.devcluster.pod_shapes import CONDITIONS, METADATA, REFERENCE, SELECTOR, TEMPLATE
 from tiphys.devcluster.rules import Admission, Manifest, Rules
 from tiphys.devcluster.rules_pods import default_template, show_template, template_causes
 from tiphys.devcluster.shapes import ANY, OBJECT, TEXT_LIST, TEXT_MAP, Shape, always, atomic, keyed, listed, struct
@@ -176,8 +176,8 @@ class EventRules(PlainRules):
     """The admission of core/v1 Events."""
 
     def __init__(self) -> None:
-        about = struct("ObjectReference", " ".join(f"{key}:s" for key in _ABOUT))
-        super().__init__(Shape(fields={"metadata": METADATA, "involvedObject": always(about), "source": always(OBJECT)}))
+        about = {"involvedObject": always(REFERENCE), "related": REFERENCE}
+        super().__init__(Shape(fields={"metadata": METADATA, "source": always(OBJECT), **about}))
 
     selectable = frozenset(f"involvedObject.{key}" for key in _ABOUT) | {"reason", "reportingComponent", "source", "type"}
 
@@ -220,6 +220,9 @@ class EventRules(PlainRules):
 class NewEventRules(PlainRules):
     """The admission of events.k8s.io/v1 Events."""
 
+    def __init__(self) -> None:
+        super().__init__(Shape(fields={"metadata": METADATA, "regarding": always(REFERENCE), "related": REFERENCE}))
+
     selectable = frozenset(
         ("reason", "type", "reportingController", "regarding.kind", "regarding.name", "regarding.namespace", "regarding.uid")
     )
@@ -248,6 +251,21 @@ class NewEventRules(PlainRules):
         return found | {key: manifest.get(key, "") for key in ("reason", "type", "reportingController")}
 
 
+_MICRO_TIME = "2006-01-02T15:04:05.000000Z07:00"  # how Go writes this form
+_PARTS = ((r"\d{4}", "2006"), (r"-\d\d-\d\dT\d\d:\d\d:\d\d", "-01-02T15:04:05"), (r"\.\d{6}", ".000000"), (r"(Z|[+-]\d\d:\d\d)$", "Z07:00"))
+
+
+def _unreadable_time(text: str) -> str:
+    """Say where a time with microseconds cannot be read; "" if it can."""
+    rest = text
+    for pattern, form in _PARTS:
+        found = re.match(pattern, rest)
+        if found is None:
+            return f'parsing time {quoted(text)} as "{_MICRO_TIME}": cannot parse {quoted(rest)} as "{form}"'
+        rest = rest[found.end() :]
+    return ""
+
+
 class LeaseRules(PlainRules):
     """The admission of Leases, which are only ever replaced knowingly."""
 
@@ -256,6 +274,15 @@ class LeaseRules(PlainRules):
     def __init__(self) -> None:
         names = "holderIdentity:s leaseDurationSeconds:i acquireTime:s renewTime:s leaseTransitions:i strategy:s preferredHolder:s"
         super().__init__(struct("Lease", "", metadata=METADATA, spec=always(struct("LeaseSpec", names))))
+
+    def admit(self, manifest: Manifest, write: Admission) -> None:
+        """Read the times, which have to be such."""
+        super().admit(manifest, write)
+        for key in ("acquireTime", "renewTime"):
+            said = (manifest.get("spec") or {}).get(key)
+            why = _unreadable_time(said) if said is not None else ""
+            if why:
+                raise StatusError(400, f'Lease in version "v1" cannot be handled as a Lease: {why}')
 
     def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
         """Check that a lease ends some time."""
@@ -361,11 +388,25 @@ def node_rules() -> PlainRules:
     return _NodeRules(shape)
 
 
+_NOT_READY = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+_NODE_INFO = (
+    "machineID", "systemUUID", "bootID", "kernelVersion", "osImage", "containerRuntimeVersion", "kubeletVersion", "kubeProxyVersion",
+    "operatingSystem", "architecture",
+)  # fmt: skip
+
+
 class _NodeRules(PlainRules):
     status_apart = True
 
     def complete(self, manifest: Manifest, write: Admission) -> None:
-        """Keep the status that a node registers with."""
-        del write
-        manifest.setdefault("spec", {})
-        manifest.setdefault("status", {})
+        """Show the empty fields that a node always shows; one that is not ready is tainted, as a real cluster's loops would do."""
+        spec, status = manifest.setdefault("spec", {}), manifest.setdefault("status", {})
+        if write.old is not None and not write.subresource_is_status:
+            return
+        status.setdefault("daemonEndpoints", {"kubeletEndpoint": {"Port": 0}})
+        status["nodeInfo"] = dict.fromkeys(_NODE_INFO, "") | (status.get("nodeInfo") or {})
+        ready = any(each.get("type") == "Ready" and each.get("status") == "True" for each in status.get("conditions") or ())
+        taints = [each for each in spec.get("taints") or () if each.get("key") != _NOT_READY["key"]]
+        manifest["spec"] = {**spec, "taints": taints if ready else [*taints, dict(_NOT_READY)]}
+        if not manifest["spec"]["taints"]:
+            del manifest["spec"]["taints"]

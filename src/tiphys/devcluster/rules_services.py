@@ -157,7 +157,7 @@ _ENDPOINT = struct(
 
 
 class EndpointsRules(Rules):
-    """The admission of Endpoints; unlike the real server, loopback addresses are taken: pods live there."""
+    """The admission of Endpoints; unlike the real server, loopback addresses are taken where pods live there."""
 
     counts_generations = False
     shape = struct("Endpoints", "", metadata=METADATA, subsets=listed(struct("EndpointSubset", "", **_ADDRESSES, ports=listed(OBJECT))))
@@ -168,6 +168,16 @@ class EndpointsRules(Rules):
         for subset in manifest.get("subsets") or ():
             for port in subset.get("ports") or ():
                 port.setdefault("protocol", "TCP")
+
+    def validate(self, manifest: Manifest, write: Admission) -> Sequence[Cause]:
+        """Check that traffic can go to every address."""
+        return [
+            cause
+            for place, subset in enumerate(manifest.get("subsets") or ())
+            for part in _ADDRESSES
+            for number, address in enumerate(subset.get(part) or ())
+            for cause in _special_causes(address.get("ip") or "", f"subsets[{place}].{part}[{number}].ip", write)
+        ]
 
 
 class EndpointSliceRules(Rules):
@@ -204,9 +214,11 @@ class EndpointSliceRules(Rules):
             causes.append(Cause("addressType", f"Invalid value: {quoted(kind)}: field is immutable"))
         for place, endpoint in enumerate(manifest["endpoints"]):
             for number, address in enumerate(endpoint.get("addresses") or ()):
+                where = f"endpoints[{place}].addresses[{number}]"
                 if kind != "FQDN" and not _is_address(address, kind):
-                    where = f"endpoints[{place}].addresses[{number}]"
                     causes.append(Cause(where, f"Invalid value: {quoted(address)}: must be a valid {kind} address"))
+                elif kind != "FQDN":
+                    causes += _special_causes(address, where, write)
         return causes
 
 
@@ -215,3 +227,17 @@ def _is_address(text: str, kind: str) -> bool:
         return ipaddress.ip_address(text).version == (4 if kind == "IPv4" else 6)
     except ValueError:
         return False
+
+
+def _special_causes(text: str, where: str, write: Admission) -> list[Cause]:
+    """Say why traffic from elsewhere cannot go to an address."""
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return [Cause(where, f"Invalid value: {quoted(text)}: must be a valid IP address")]
+    special = {
+        f"may not be unspecified ({text})": address.is_unspecified,
+        "may not be in the loopback range (127.0.0.0/8, ::1/128)": address.is_loopback and not write.pods_on_loopback,
+        "may not be in the link-local range (169.254.0.0/16, fe80::/10)": address.is_link_local,
+    }
+    return [Cause(where, f"Invalid value: {quoted(text)}: {words}") for words, found in special.items() if found]

@@ -57,9 +57,10 @@ class Store:
     All objects of a cluster, their history, and the operations of its API.
 
     *names* gives uids and suffixes: seed it and a whole run repeats itself. *service_network* is where cluster IPs
-    come from. Of each kind the last *kept_events* changes are remembered; who needs older ones gets 410. `read`
-    and `scan` give shared objects that must not be changed; `get`, `create`, `update` and `patch` give manifests of
-    the caller's own. With a *journal* the objects are those it has kept, and an operation that has returned is kept.
+    come from; `pods_on_loopback` says whether endpoints may be loopback addresses. Of each kind the last *kept_events*
+    changes are remembered; who needs older ones gets 410. `read` and `scan` give shared objects that must not be
+    changed; `get`, `create`, `update` and `patch` give manifests of the caller's own. With a *journal* the objects are
+    those it has kept, and an operation that has returned is kept.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Store:
         self.clock = clock
         self.names = names or Names()
         self.service_network = service_network
+        self.pods_on_loopback = True
         self.registry = Registry()
         self.objects = Objects(kept_events=kept_events, journal=journal)
         install(self)
@@ -413,6 +415,7 @@ class Store:
             now=self.clock(),
             names=self.names,
             service_network=self.service_network,
+            pods_on_loopback=self.pods_on_loopback,
             cluster=self,
             manager=manager,
             field_validation=field_validation,
