@@ -34,7 +34,7 @@ WORDS = (
     # the hash of a pod template is of what 1.20's Go structures print: any will do, if it is the same everywhere
     (r"6f9dc766cc", "$hash9"),
 )
-REFERENCES = ("f:regarding", "f:involvedObject", "f:fieldRef", "f:resourceFieldRef", "f:secretKeyRef", "f:configMapKeyRef")
+WHOLE = ("f:selector", "f:regarding", "f:involvedObject", "f:fieldRef", "f:resourceFieldRef", "f:secretKeyRef", "f:configMapKeyRef")
 OWN_LABEL = "kubernetes.io/metadata.name"  # of every namespace, since 1.21
 
 
@@ -81,7 +81,7 @@ def without_subresources(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
         key = tuple(entry.get(part, "") for part in ("manager", "operation", "apiVersion"))
         kept = {part: item for part, item in entry.items() if part not in ("subresource", "fieldsV1")}
         custom = "." in entry["apiVersion"] and "k8s.io" not in entry["apiVersion"]
-        fields = comparable(entry["fieldsV1"], custom=custom)
+        fields = comparable(entry["fieldsV1"])
         if not custom:  # who scaled a built-in kind was not noted
             without_size(fields)
         kept["fieldsV1"] = together(found[key]["fieldsV1"], fields) if key in found else fields
@@ -94,12 +94,12 @@ def without_size(fields: dict[str, Any]) -> None:
         del fields["f:spec"]
 
 
-def comparable(fields: dict[str, Any], *, custom: bool) -> dict[str, Any]:
+def comparable(fields: dict[str, Any]) -> dict[str, Any]:
     """Leave out what one of the versions owns in parts and the other as a whole, or not at all."""
     out = {}
     for step, below in fields.items():
-        whole = step.startswith('k:{"uid"') or step in REFERENCES or (custom and step == "f:selector")
-        found = {} if whole else comparable(below, custom=custom)
+        whole = step.startswith('k:{"uid"') or step in WHOLE
+        found = {} if whole else comparable(below)
         if step == f"f:{OWN_LABEL}" or (below and not found and not whole) or (step == "f:labels" and found == {".": {}}):
             continue
         out[step] = found
