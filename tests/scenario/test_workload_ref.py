@@ -1,5 +1,6 @@
 """A Rollout that takes its pod template from another workload. (Lifecycle reference 8.5)"""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from scenarios import PAUSE_STEP, Story, app, at_rest, blue_green_app, template,
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.controller.cluster import Kind
+from tiphys.devcluster.podindex import is_leaving, is_ready
 
 DEPLOYMENT: Kind = ("apps", "Deployment")
 REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
@@ -203,3 +205,59 @@ def test_a_rollout_that_takes_its_template_home_starts_no_revision() -> None:
     assert list(story.replica_sets) == ["1"]
     assert (story.phase, story.status.workload_observed_generation) == ("Healthy", "")
     assert names.WORKLOAD_GENERATION not in story.rollout.metadata.annotations
+
+
+# With pods of its own: what a Deployment's controller makes of it.
+
+
+def ready_pods(story: Story) -> int:
+    return sum(is_ready(pod) and not is_leaving(pod) for pod in story.cluster.pods({"app": "web"}))
+
+
+def fewest_ready_pods(story: Story, seconds: float) -> int:
+    """Let time pass, look at the ready pods after each single step of anybody, and give the fewest."""
+    fewest = ready_pods(story)
+    end = story.cluster.now + timedelta(seconds=seconds)
+    while True:
+        while story.cluster.step():
+            fewest = min(fewest, ready_pods(story))
+        wake_at = story.cluster.wakes_at()
+        if wake_at is None or wake_at > end:
+            return fewest
+        story.cluster.clock.now = max(wake_at, story.cluster.now)
+
+
+@pytest.mark.parametrize("image", ["1", "1-slow-20s"])
+@pytest.mark.parametrize("strategy", ["counts", "routed", "blue-green"])
+@pytest.mark.parametrize("scale_down", ["progressively", "onsuccess"])
+def test_47_a_deployment_is_taken_over_with_never_a_ready_pod_less_than_it_had(scale_down: str, strategy: str, image: str) -> None:
+    first = blue_green_app(replicas=5) if strategy == "blue-green" else app(routing="none" if strategy == "counts" else "istio")
+    *others, workload, rollout = referring(first, workload=deployment(image), scaleDown=scale_down)
+    story = Story([*others, workload])
+    story.advance(60)
+    assert ready_pods(story) == 5
+
+    story.controller.create(rollout)
+    fewest = fewest_ready_pods(story, 200)
+
+    assert fewest == 5
+    assert (story.phase, story.sizes, pods_of_deployment(story), ready_pods(story)) == ("Healthy", {image: 5}, 0, 5)
+
+
+@pytest.mark.parametrize(("scale_down", "left"), [("progressively", [4, 3, 2, 1, 0]), ("onsuccess", [5, 5, 5, 5, 0])])
+def test_47_pods_that_get_ready_one_after_another_take_the_place_of_the_deployments_one_by_one(scale_down: str, left: list[int]) -> None:
+    *others, workload, rollout = referring(app(routing="none"), workload=deployment("1-slow-20s"), scaleDown=scale_down)
+    story = Story([*others, workload])
+    story.advance(60)
+    story.controller.create(rollout)
+    story.advance(10)
+    story.make_ill("1-slow-20s", 5)
+    fewest, sizes = [], []
+
+    for name in story.pods("1-slow-20s"):
+        story.cluster.set_ready(name, ready=None)
+        fewest.append(fewest_ready_pods(story, 30))
+        sizes.append(pods_of_deployment(story))
+
+    assert (min(fewest), sizes) == (5, left)
+    assert (story.phase, ready_pods(story)) == ("Healthy", 5)
