@@ -285,6 +285,11 @@ class Story:
         store = self.cluster.store
         return [stored.copy() for kind in store.registry for stored in store.scan(kind)]
 
+    def small_dump(self) -> list[Manifest]:
+        """Give what kubectl gets of a namespace: no definitions, which are most of the bytes."""
+        store = self.cluster.store
+        return [stored.copy() for kind in store.registry if kind.namespaced for stored in store.scan(kind)]
+
     @property
     def rollout(self) -> Rollout:
         return self.controller.rollout()

@@ -13,6 +13,7 @@ from scenarios import Story
 from takeover.bluegreens import BLUE_GREENS
 from takeover.canaries import CANARIES
 from takeover.leaving import NEW_FORM, OLD_FORM, Labelled
+from takeover.readable import unreadable
 from takeover.routed import ROUTED
 from takeover.states import State, arrive
 from takeover.workloads import WORKLOADS
@@ -114,6 +115,7 @@ def test_after_such_a_first_pass_it_is_carried_on_to_its_end_with_the_pods_that_
     versions, before = set(story.replica_sets), served_by(story)
     check_first_pass(story, state)
 
+    story.advance(1)
     state.goes_on(story)
 
     assert (story.phase, story.stable, story.sizes) == state.end
@@ -122,3 +124,4 @@ def test_after_such_a_first_pass_it_is_carried_on_to_its_end_with_the_pods_that_
     if story.rollout.spec.restart_at is None:
         wanted = story.hash_of(story.stable)
         assert {uid for uid, pod_hash in before.items() if pod_hash == wanted} <= served_by(story).keys()
+    assert [problem for left in story.left for problem in unreadable(left)] == []

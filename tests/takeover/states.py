@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inprocess import InProcessController
 from scenarios import Story
 from takeover.leaving import Labelled, Leaving
+
+if TYPE_CHECKING:
+    from tiphys.api.meta import Manifest
 
 Writes = Mapping[str, Mapping[str, Any]]
 """What a first pass writes, by verb and object: every field by its path. Versions stand for hashes, seconds from now for times."""
@@ -30,13 +33,29 @@ class State:
     """API groups of its router, beside Istio's."""
 
 
-def arrive(state: State, label: Labelled) -> Story:
+class Handed(Story):
+    """A story that keeps what Tiphys would leave behind, were it stopped: whenever somebody has waited."""
+
+    def __init__(self, *given: Any, **more: Any) -> None:  # noqa: ANN401 - see `Story`
+        super().__init__(*given, **more)
+        self.left: list[list[Manifest]] = []
+
+    def rest(self) -> None:
+        super().rest()
+        self.left.append(self.small_dump())
+
+    def advance(self, seconds: float) -> None:
+        super().advance(seconds)
+        self.left.append(self.small_dump())
+
+
+def arrive(state: State, label: Labelled) -> Handed:
     """Give the cluster in which the reference was stopped, before the first pass of a controller of ours."""
 
     def leave(controller: InProcessController) -> None:
         state.leave(Leaving(controller, label))
 
-    return Story([], prepare=leave, groups=state.groups)
+    return Handed([], prepare=leave, groups=state.groups)
 
 
 def promoted(story: Story) -> None:
