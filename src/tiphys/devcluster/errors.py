@@ -52,7 +52,8 @@ class StatusError(Exception):
 
 def details_of(resource: ResourceType, name: str) -> dict[str, Any]:
     """Name one object the way a Status does: empty parts are left out."""
-    parts = {"name": name, "group": resource.group, "kind": resource.plural}
+    group, plural = resource.key
+    parts = {"name": name, "group": group, "kind": plural}
     return {key: value for key, value in parts.items() if value}
 
 

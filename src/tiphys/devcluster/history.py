@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tiphys.devcluster.errors import expired
+from tiphys.devcluster.event_forms import in_version
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -64,11 +65,11 @@ class Stored:
         return _decode(self.encoded)  # type: ignore[no-any-return]
 
     def speaking(self, api_version: str) -> Stored:
-        """Give the same state as another version of its API shows it (versions differ in name only)."""
+        """Give the same state as another version of its API shows it."""
         if self.manifest["apiVersion"] == api_version:
             return self
         if self._other is None or self._other.manifest["apiVersion"] != api_version:
-            self._other = Stored({**self.manifest, "apiVersion": api_version}, self.version)
+            self._other = Stored(ordered(in_version(self.manifest, api_version)), self.version)
         return self._other
 
 

@@ -102,7 +102,7 @@ ROLES = _of(_RBAC, "roles", "Role", PlainRules(name_format="path"))
 ROLE_BINDINGS = _of(_RBAC, "rolebindings", "RoleBinding", PlainRules(name_format="path"))
 CLUSTER_ROLES = _of(_RBAC, "clusterroles", "ClusterRole", PlainRules(name_format="path"), namespaced=False)
 CLUSTER_ROLE_BINDINGS = _of(_RBAC, "clusterrolebindings", "ClusterRoleBinding", PlainRules(name_format="path"), namespaced=False)
-NEW_EVENTS = _of("events.k8s.io/v1", "events", "Event", NewEventRules(), "ev")
+NEW_EVENTS = _of("events.k8s.io/v1", "events", "Event", NewEventRules(), "ev", stored_as=EVENTS.key)
 
 _BUILT_IN = (
     NAMESPACES, NODES, PODS, SERVICES, ENDPOINTS, EVENTS, CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, POD_TEMPLATES,

@@ -19,7 +19,8 @@ class ResourceType:
     """
     One kind in one API version; *plural* is its name in URLs.
 
-    All versions of a kind share one storage (`key`). Two resource types are the same only if they are the same object.
+    All versions of a kind share one storage (`key`), and so do kinds of two groups where one is *stored_as* the other's
+    (group, plural). Two resource types are the same only if they are the same object.
     """
 
     group: str
@@ -34,12 +35,13 @@ class ResourceType:
     categories: tuple[str, ...] = ()
     subresources: frozenset[str] = NO_SUBRESOURCES
     scale: ScalePaths | None = None
+    stored_as: tuple[str, str] | None = None
     verbs: tuple[str, ...] = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 
     @property
     def key(self) -> tuple[str, str]:
         """What all versions of this kind have in common: (group, plural)."""
-        return (self.group, self.plural)
+        return self.stored_as or (self.group, self.plural)
 
     @property
     def api_version(self) -> str:
@@ -49,7 +51,8 @@ class ResourceType:
     @property
     def qualified(self) -> str:
         """`replicasets.apps`, as messages say it; core kinds stand alone."""
-        return f"{self.plural}.{self.group}" if self.group else self.plural
+        group, plural = self.key
+        return f"{plural}.{group}" if group else plural
 
 
 class Registry:

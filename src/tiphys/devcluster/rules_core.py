@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from tiphys.devcluster.decoding import decode
 from tiphys.devcluster.errors import Cause, StatusError
-from tiphys.devcluster.metadata import quoted
+from tiphys.devcluster.event_forms import CORE, NEW, in_version
+from tiphys.devcluster.metadata import key_problems, quoted
 from tiphys.devcluster.pod_shapes import CONDITIONS, METADATA, REFERENCE, SELECTOR, TEMPLATE
 from tiphys.devcluster.rules import Admission, Manifest, Rules
 from tiphys.devcluster.rules_pods import default_template, show_template, template_causes
@@ -206,6 +207,7 @@ class EventRules(PlainRules):
 
     def fields(self, manifest: Manifest) -> Mapping[str, str]:
         """Give what events are selected by."""
+        manifest = in_version(manifest, CORE)
         about = manifest.get("involvedObject") or {}
         found = {f"involvedObject.{key}": about.get(key, "") for key in _ABOUT}
         source = manifest.get("source") or {}
@@ -240,12 +242,15 @@ class NewEventRules(PlainRules):
             return ()
         wanted = ("eventTime", "reportingController", "reportingInstance", "action", "reason")
         causes = [Cause(key, "Required value", _REQUIRED) for key in wanted if not manifest.get(key)]
+        name = manifest.get("reportingController") or ""
+        causes += [Cause("reportingController", f"Invalid value: {quoted(name)}: {words}") for words in key_problems(name)]
         if manifest.get("type") not in ("Normal", "Warning"):
             causes.append(Cause("type", f'Invalid value: "": has invalid value: {manifest.get("type") or ""}'))
         return causes
 
     def fields(self, manifest: Manifest) -> Mapping[str, str]:
         """Give what events are selected by."""
+        manifest = in_version(manifest, NEW)
         about = manifest.get("regarding") or {}
         found = {f"regarding.{key}": about.get(key, "") for key in ("kind", "name", "namespace", "uid")}
         return found | {key: manifest.get(key, "") for key in ("reason", "type", "reportingController")}

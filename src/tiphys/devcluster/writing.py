@@ -58,7 +58,7 @@ def prepare_create(manifest: Manifest, write: Admission, namespace: str) -> None
     rules.complete(manifest, write)
     causes = [*metadata_causes(manifest, rules.name_format, generated=generated), *rules.validate(manifest, write)]
     if causes:
-        raise invalid(resource.group, resource.kind, metadata.get("name") or "", rules.verdict(causes, write))
+        raise invalid(resource.key[0], resource.kind, metadata.get("name") or "", rules.verdict(causes, write))
     _advise(metadata, write)
 
 
@@ -109,7 +109,7 @@ def prepare_update(manifest: Manifest, write: Admission, *, by_patch: bool) -> N
         metadata["generation"] = before.get("generation", 0) + 1
     causes = [*update_causes(metadata, before), *rules.validate(manifest, write)]
     if causes:
-        raise invalid(resource.group, resource.kind, before["name"], rules.verdict(causes, write))
+        raise invalid(resource.key[0], resource.kind, before["name"], rules.verdict(causes, write))
     _advise(metadata, write)
 
 
@@ -141,7 +141,7 @@ def _settle_unknown_fields(write: Admission, *, by_patch: bool = False) -> None:
         resource = write.resource
         if by_patch:
             causes = [Cause("patch", f"Invalid value: strict decoding error: {', '.join(said)}")]
-            raise invalid(resource.group, resource.kind, (write.old or {})["metadata"]["name"], causes)
+            raise invalid(resource.key[0], resource.kind, (write.old or {})["metadata"]["name"], causes)
         message = f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: strict decoding error: '
         raise bad_request(message + ", ".join(said))
     write.warnings.extend(said)
