@@ -212,7 +212,7 @@ def warnings(route: Route, wish: TrafficIntent) -> list[str]:
     told = []
     for rule in route.rules:
         name = managed_name(rule.get("name"), route.managed)
-        if name is not None and name not in known:
+        if name is not None and name not in known and not _is_the_plugins(rule, route):
             end = "replaced" if name in wished else "removed"
             told.append(f'managedRoutes claims the name of the rule "{rule["name"]}", which Tiphys did not write: it is {end}')
     for carrier in route.carriers:
@@ -223,6 +223,12 @@ def warnings(route: Route, wish: TrafficIntent) -> list[str]:
                 f"backends that are not the Rollout's keep {carrier.parted.foreign}, so the canary gets less than asked"
             )
     return told
+
+
+def _is_the_plugins(rule: Rule, route: Route) -> bool:
+    """Tell whether *rule*, under a managed name, has the form in which the reference's plugin writes header routes (4.10.3)."""
+    backends = entries(rule.get("backendRefs"), "spec.rules.backendRefs")
+    return len(backends) == 1 and _service(backends[0], "backendRefs", route.target, route.services) == route.services.canary
 
 
 def _behaviour(wished: HeaderRoute | MirrorRoute, carrier: Carrier) -> Rule:
