@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from routed_apps import APPS, App
-from scenarios import CANARY_SERVICE, PAUSE_STEP, STABLE_SERVICE, template, weight
+from scenarios import BETA, CANARY_SERVICE, PAUSE_STEP, STABLE_SERVICE, template, weight
 from takeover.canaries import DONE, pausing
 from takeover.leaving import Leaving
 from takeover.states import State, Writes, promoted
@@ -91,6 +91,50 @@ def gateway(left: Leaving) -> None:
     left.controller.edit(("gateway.networking.k8s.io", "HTTPRoute"), "web", {"metadata": {"labels": label}})
 
 
+def alb_header(left: Leaving) -> None:
+    """Two annotations, and a first path in every rule (4.2.3)."""
+    alb(left)
+    prefix = "alb.ingress.kubernetes.io"
+    group = {"ServiceName": CANARY_SERVICE, "ServicePort": "80", "Weight": 100}
+    action = {"Type": "forward", "ForwardConfig": {"TargetGroups": [group]}}
+    condition = [{"field": "http-header", "httpHeaderConfig": {"httpHeaderName": "x-beta", "values": ["1"]}}]
+    listed = [f"{prefix}/actions.web-root", f"{prefix}/actions.beta", f"{prefix}/conditions.beta"]
+    annotations = {
+        f"{prefix}/actions.beta": json.dumps(action, separators=(",", ":")),
+        f"{prefix}/conditions.beta": json.dumps(condition, separators=(",", ":")),
+        names.MANAGED_ALB_ANNOTATIONS: json.dumps({"web": listed}, separators=(",", ":")),
+    }
+    spec = left.controller.manifest(INGRESS, "web")["spec"]
+    backend = {"service": {"name": "beta", "port": {"name": "use-annotation"}}}
+    spec["rules"][0]["http"]["paths"].insert(0, {"path": "/*", "pathType": "ImplementationSpecific", "backend": backend})
+    left.controller.edit(INGRESS, "web", {"metadata": {"annotations": annotations}, "spec": spec})
+
+
+def apisix_header(left: Leaving) -> None:
+    """A second ApisixRoute named after the managed route, with every rule of the first (4.7)."""
+    apisix(left)
+    base = left.controller.manifest(("apisix.apache.org", "ApisixRoute"), "web")
+    main, *others = base["spec"]["http"]
+    condition = {"subject": {"scope": "Header", "name": "x-beta"}, "op": "Equal", "value": "1"}
+    backends = [{**each, "weight": 100} for each in main["backends"] if each["serviceName"] == CANARY_SERVICE]
+    rule = {**main, "priority": 1, "match": {**main["match"], "exprs": [condition]}, "backends": backends}
+    metadata = {"name": "beta", "namespace": "default", "labels": base["metadata"].get("labels", {}), "ownerReferences": [owner(left)]}
+    left.controller.create(
+        {"apiVersion": base["apiVersion"], "kind": "ApisixRoute", "metadata": metadata, "spec": {"http": [rule, *others]}}
+    )
+
+
+def gateway_header(left: Leaving) -> None:
+    """A managed rule at the end, with the conditions of its source and the header's (4.10.3)."""
+    gateway(left)
+    kind = ("gateway.networking.k8s.io", "HTTPRoute")
+    rules = left.controller.manifest(kind, "web")["spec"]["rules"]
+    header = {"type": "Exact", "name": "x-beta", "value": "1"}
+    matches = [{**match, "headers": [header]} for match in rules[0].get("matches", [{}])]
+    backend = {"group": "", "kind": "Service", "name": CANARY_SERVICE, "port": 80}
+    left.controller.edit(kind, "web", {"spec": {"rules": [*rules, {"name": "beta", "matches": matches, "backendRefs": [backend]}]}})
+
+
 traefik = members(("traefik.io", "TraefikService"), "weighted", "services")
 apisix = members(("apisix.apache.org", "ApisixRoute"), "http", 0, "backends", key="serviceName")
 
@@ -102,6 +146,7 @@ class Behind:
     app: App
     write: tuple[Callable[[Leaving], None], ...]
     routing: Manifest | None = None
+    header: bool = False
     first: Writes = field(default_factory=dict)
 
 
@@ -136,7 +181,72 @@ OWNED_MAPPING: Final[Writes] = {
         ]
     }
 }
+NARROWED_INGRESS: Final[Writes] = {
+    "patch Ingress web": {
+        "spec.rules": [
+            {
+                "host": "shop.example",
+                "http": {
+                    "paths": [
+                        {
+                            "path": "/",
+                            "pathType": "Prefix",
+                            "backend": {"service": {"name": name, "port": {"name": "use-annotation"}}},
+                        }
+                        for name in ("beta", "web-root")
+                    ]
+                },
+            }
+        ]
+    }
+}
+"""The header path is that of the rules that lead to the Rollout, and not every path of a shared Ingress (4.2.4)."""
+NOTED: Final = '{"name":"beta","any_of":[{"header":"x-beta","value":{"kind":"exact","value":"1"}}]}'
+ONLY_ITS_RULES: Final[Writes] = {
+    "patch ApisixRoute beta": {
+        f"metadata.annotations.{names.HEADER_ROUTES}": f"[{NOTED}]",
+        "spec.http": [
+            {
+                "name": "main",
+                "priority": 1,
+                "match": {
+                    "paths": ["/*"],
+                    "exprs": [{"subject": {"scope": "Header", "name": "x-beta"}, "op": "Equal", "value": "1"}],
+                },
+                "backends": [{"serviceName": CANARY_SERVICE, "servicePort": 80, "weight": 100}],
+            }
+        ],
+    }
+}
+"""Rules that are not the Rollout's are no longer there twice (4.7)."""
+FIRST_RULE: Final[Writes] = {
+    "patch HTTPRoute web": {
+        f"metadata.annotations.{names.ROUTED_ROUTES}": f'{{"headers":[{NOTED}],"mirrors":[]}}',
+        "spec.rules": [
+            {
+                "name": "beta",
+                "matches": [
+                    {
+                        "path": {"type": "PathPrefix", "value": "/"},
+                        "headers": [{"type": "Exact", "name": "x-beta", "value": "1"}],
+                    }
+                ],
+                "backendRefs": [{"group": "", "kind": "Service", "name": CANARY_SERVICE, "port": 80, "weight": 1}],
+            },
+            {
+                "name": "main",
+                "backendRefs": [
+                    {"name": STABLE_SERVICE, "port": 80, "weight": 80},
+                    {"name": CANARY_SERVICE, "port": 80, "weight": 20},
+                ],
+            },
+        ],
+    }
+}
+"""Among equally specific rules the first wins, so managed ones stand first."""
 PLUGIN: Final[Manifest] = {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoute": "web", "namespace": "default"}}}
+HEADER_PLUGIN: Final[Manifest] = {"plugins": {"argoproj-labs/gatewayAPI": {"httpRoutes": [{"name": "web", "useHeaderRoutes": True}]}}}
+UNVERIFIED: Final[Writes] = {"patch status Rollout web": {"status.canary.weights.verified": None}}
 BEHIND: Final[Mapping[str, Behind]] = {
     "nginx": Behind(app=APPS["nginx"], write=(nginx,), first={**ROUTED_BY, **MARKED_INGRESS}),
     "alb": Behind(app=APPS["alb"], write=(alb,)),
@@ -149,7 +259,12 @@ BEHIND: Final[Mapping[str, Behind]] = {
         app=APPS["gatewayAPI"],
         write=(gateway,),
         routing=PLUGIN,
-        first={"patch status Rollout web": {"status.canary.weights.verified": None}},
+        first=UNVERIFIED,
+    ),
+    "alb, with a header route": Behind(app=APPS["alb"], write=(alb_header,), header=True, first={**ROUTED_BY, **NARROWED_INGRESS}),
+    "apisix, with a header route": Behind(app=APPS["apisix"], write=(apisix_header,), header=True, first={**ROUTED_BY, **ONLY_ITS_RULES}),
+    "the Gateway API plugin, with a header route": Behind(
+        app=APPS["gatewayAPI"], write=(gateway_header,), routing=HEADER_PLUGIN, header=True, first={**ROUTED_BY, **FIRST_RULE, **UNVERIFIED}
     ),
     "nginx and traefik": Behind(app=_both(), write=(nginx, traefik), first={**ROUTED_BY, **MARKED_INGRESS}),
 }
@@ -159,10 +274,12 @@ def behind(one: Behind) -> State:
     """Give the state of a canary that pauses at 20 percent behind a router."""
 
     def leave(left: Leaving) -> None:
-        manifests = one.app.manifests(*STEPS)
+        steps = [{"setHeaderRoute": BETA}] if one.header else []
+        manifests = one.app.manifests(STEPS[0], *steps, *STEPS[1:])
         spec = manifests[-1]["spec"]
         spec |= {"template": template("2"), "replicas": 5}
-        spec["strategy"]["canary"]["trafficRouting"] = one.routing or one.app.routing
+        managed = {"managedRoutes": [{"name": "beta"}]} if one.header else {}
+        spec["strategy"]["canary"]["trafficRouting"] = {**(one.routing or one.app.routing), **managed}
         left.apply(manifests)
         left.replica_set("1", pods=5)
         left.replica_set("2", pods=1)
@@ -172,9 +289,9 @@ def behind(one: Behind) -> State:
         verified = {"verified": True} if one.routing else {}
         said = left.weights(20, stable="1", new="2")
         said["weights"] |= verified
-        pausing(left, {"current": "2", "stable": "1", "currentStepIndex": 1, "canary": said})
+        pausing(left, {"current": "2", "stable": "1", "currentStepIndex": 2 if one.header else 1, "canary": said})
 
-    verdict = "note" if one.first else "nothing"
+    verdict = "step" if one.header else "note" if one.first else "nothing"
     return State(leave=leave, first=one.first, verdict=verdict, goes_on=promoted, end=DONE, groups=one.app.groups)
 
 
