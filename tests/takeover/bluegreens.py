@@ -18,6 +18,7 @@ from takeover.leaving import (
     Leaving,
 )
 from takeover.states import State, promoted
+from tiphys.api import names
 
 UPDATING: Final = (AVAILABLE, NOT_PAUSED, UNHEALTHY, INCOMPLETE)
 PAUSING: Final = (AVAILABLE, UNHEALTHY, INCOMPLETE, STANDING, PAUSED)
@@ -248,6 +249,26 @@ def superseded(left: Leaving) -> None:
     pausing(left, {"current": "3", "stable": "1", **shown(left, active="1", preview="3")}, 5)
 
 
+def within_window(left: Leaving) -> None:
+    """From 3 back to 2, which had no pods: no pause, and the switch waits for all of them (6.8)."""
+    left.apply(blue_green_app(image="2", autoPromotionEnabled=False, spec={"rollbackWindow": {"revisions": 3}}))
+    for version, pods in (("1", 0), ("2", 0), ("3", 3)):
+        left.replica_set(version, pods=pods)
+    left.annotate("2", {names.REVISION: "4", names.REVISION_HISTORY: "2"})
+    left.controller.edit(ROLLOUT, "web", {"metadata": {"annotations": {names.REVISION: "4"}}})
+    left.resize("2", 3)
+    left.falter("2", 2)
+    fields = shown(left, active="3", preview="2")
+    left.status("Progressing", CUT_OVER, current="2", stable="3", conditions=(*UPDATING, left.progressing("2")), **fields)
+
+
+def goes_back(story: Story) -> None:
+    story.advance(5)
+    assert story.selected(ACTIVE_SERVICE) == "3"
+    story.make_well("2")
+    story.rest()
+
+
 def marked(left: Leaving) -> None:
     marks = {role: {"labels": {"role": role}} for role in ("preview", "active")}
     left.apply(blue_green_app(image="2", autoPromotionEnabled=False, previewMetadata=marks["preview"], activeMetadata=marks["active"]))
@@ -401,5 +422,6 @@ BLUE_GREENS: Final[Mapping[str, State]] = {
     ),
     "blue-green, the progress deadline is exceeded": State(leave=too_late, goes_on=pods_come, end=DONE),
     "blue-green, superseded": State(leave=superseded, goes_on=promoted, end=("Healthy", "3", {"3": 3})),
+    "blue-green, back within rollbackWindow": State(leave=within_window, goes_on=goes_back, end=DONE),
     "blue-green, previewMetadata and activeMetadata": State(leave=marked, goes_on=promoted, end=DONE),
 }

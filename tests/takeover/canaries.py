@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scenarios import BETA, PAUSE_STEP, SHADOW, VIRTUAL_SERVICE, Story, app, pause, scale, weight
+from scenarios import BETA, PAUSE_STEP, REPLICA_SET, SHADOW, VIRTUAL_SERVICE, Story, app, pause, scale, weight
 from takeover.leaving import (
     AVAILABLE,
     COMPLETED,
     HEALTHY,
     INCOMPLETE,
+    NEW_FORM,
     NOT_PAUSED,
+    OLD_FORM,
     PAUSED,
     RETRYING,
     STANDING,
@@ -418,6 +420,67 @@ def at_its_time(story: Story) -> None:
     story.rest()
 
 
+def intermediate(left: Leaving) -> None:
+    """3 came while 2 had 20 percent, and its pods are the canary's by now: of 2 nothing is left but what status says (1.13)."""
+    left.apply(app(*STEPS, image="3"))
+    left.replica_set("1", pods=5)
+    left.replica_set("2", pods=0)
+    left.replica_set("3", pods=1)
+    left.point(stable="1", canary="3")
+    left.weigh(20)
+    pausing(left, {"current": "3", "stable": "1", "currentStepIndex": 1, "canary": left.weights(20, stable="1", new="3")})
+
+
+def basic_intermediate(left: Leaving) -> None:
+    """Without a router the canary gets its pod first, where maxSurge leaves room, and then the last pod of 2 goes (4.3, 4.5)."""
+    left.apply(app(*STEPS, image="3", routing="none"))
+    left.replica_set("1", pods=4)
+    left.replica_set("2", pods=1)
+    left.replica_set("3", pods=0)
+    left.status(
+        "Progressing", MORE, current="3", stable="1", conditions=(*UPDATING, left.progressing("3")), currentStepIndex=0,
+    )  # fmt: skip
+
+
+def ready_for_a_while(left: Leaving) -> None:
+    """Pods are available only after minReadySeconds: the step waits, though its pod is ready (8.3)."""
+    fields = update(left, pods=0, at=0, index=0, spec={"minReadySeconds": 60})
+    left.controller.edit(REPLICA_SET, f"web-{left.hashes['2']}", {"spec": {"replicas": 1}})
+    left.advance(20)
+    left.point(stable="1", canary="1")
+    left.status("Progressing", MORE, conditions=(*UPDATING, left.progressing("2")), **fields)
+
+
+def becomes_available(story: Story) -> None:
+    story.advance(20)
+    assert story.weights == (100, 0)
+    promoted(story)
+
+
+def enough_of_them(left: Leaving) -> None:
+    """replicaProgressThreshold lets the step go on with one pod of three (6.3)."""
+    threshold = {"type": "Pods", "value": 1}
+    fields = update(left, pods=3, at=60, index=3, replicaProgressThreshold=threshold)
+    left.falter("2", 2)
+    pausing(left, fields, 60)
+
+
+def pods_come_late(story: Story) -> None:
+    story.advance(5)
+    assert story.weights == (40, 60)
+    story.make_well("2")
+    promoted(story)
+
+
+def long_names(left: Leaving) -> None:
+    """A template of the reference's own test vectors (pod-template-json 6)."""
+    left.apply(app(*STEPS, spec={"template": VECTOR}))
+    left.replica_set("1.25", pods=5, body=VECTOR)
+    assert left.hashes["1.25"] == {NEW_FORM: "7dc666b946", OLD_FORM: "7c4bd8fbf8"}[left.label]
+    left.point(stable="1.25", canary="1.25")
+    rests(left, "1.25", currentStepIndex=4, canary=left.weights(0, stable="1.25", new="1.25"))
+
+
 # What went wrong
 
 
@@ -546,6 +609,10 @@ PLUGIN_REFUSED: Final = (
     'The Rollout "web" is invalid: spec.strategy.canary.steps[2].plugin: Invalid value: "set": '
     "absent: this version of Tiphys does not carry it out yet"
 )
+VECTOR: Final[Manifest] = {
+    "metadata": {"labels": {"app": "web"}},
+    "spec": {"containers": [{"name": "web", "image": "nginx:1.25", "resources": {}}]},
+}
 CANARIES: Final[Mapping[str, State]] = {
     "healthy": State(leave=healthy, end=("Healthy", "1", {"1": 5})),
     "healthy, with every field that only the reference writes": State(leave=healthy_with_everything, end=("Healthy", "1", {"1": 5})),
@@ -701,6 +768,23 @@ CANARIES: Final[Mapping[str, State]] = {
         first={"evict Pod web-1": {"": {}}}, verdict="step", leave=restart_asked, end=("Healthy", "1", {"1": 5})
     ),
     "back within rollbackWindow": State(leave=within_window, goes_on=pods_come, end=DONE),
+    "healthy, with a template of the test vectors": State(leave=long_names, end=("Healthy", "1.25", {"1.25": 5})),
+    "an intermediate version is empty": State(leave=intermediate, goes_on=promoted, end=("Healthy", "3", {"3": 5})),
+    "without a router, an intermediate version goes": State(
+        first={"patch ReplicaSet web-3": {"spec.replicas": 1}},
+        verdict="step",
+        leave=basic_intermediate,
+        goes_on=promoted,
+        end=("Healthy", "3", {"3": 5}),
+    ),
+    "minReadySeconds runs": State(
+        first={"patch status Rollout web": {"status.canary.weights.canary.podTemplateHash": "1"}},
+        verdict="note",
+        leave=ready_for_a_while,
+        goes_on=becomes_available,
+        end=DONE,
+    ),
+    "replicaProgressThreshold": State(leave=enough_of_them, goes_on=pods_come_late, end=DONE),
     "superseded": State(
         first={
             "patch ReplicaSet web-2": {"metadata.annotations.scale-down-deadline": "+30s"},

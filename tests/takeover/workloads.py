@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from typing import Final
 
-from scenarios import PAUSE_STEP, ROLLOUT, Story, app, template, weight
-from takeover.canaries import DONE, STEPS, pausing, rests
-from takeover.leaving import Leaving
+from scenarios import PAUSE_STEP, ROLLOUT, Story, app, blue_green_app, template, weight
+from takeover.bluegreens import pausing as waits
+from takeover.bluegreens import shown
+from takeover.canaries import AVAILABLE_SOON, DONE, STEPS, pausing, rests
+from takeover.leaving import COMPLETED, UNAVAILABLE, Leaving
 from takeover.states import State, promoted
 from tiphys.api import names
 from tiphys.api.meta import Manifest
@@ -14,7 +16,9 @@ from tiphys.controller.cluster import Kind
 DEPLOYMENT: Final[Kind] = ("apps", "Deployment")
 
 
-def refer(left: Leaving, *steps: Manifest, image: str, scale_down: str = "never", replicas: int = 0) -> str:
+def refer(
+    left: Leaving, *steps: Manifest, image: str, scale_down: str = "never", replicas: int = 0, manifests: list[Manifest] | None = None
+) -> str:
     """Leave a Rollout that refers to a Deployment of *replicas* pods; gives the generation that the reference has noted of it."""
     deployment = {
         "apiVersion": "apps/v1",
@@ -22,7 +26,7 @@ def refer(left: Leaving, *steps: Manifest, image: str, scale_down: str = "never"
         "metadata": {"name": "web", "namespace": "default"},
         "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template(image)},
     }
-    *others, rollout = app(*steps, image=image, routing="none")
+    *others, rollout = manifests or app(*steps, image=image, routing="none")
     reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "scaleDown": scale_down}
     spec = {key: value for key, value in rollout["spec"].items() if key not in {"template", "selector"}}
     left.apply([*others, deployment, {**rollout, "spec": {**spec, "workloadRef": reference}}])
@@ -57,9 +61,32 @@ def deployment_goes(story: Story) -> None:
     assert story.controller.manifest(DEPLOYMENT, "web")["spec"]["replicas"] == 0
 
 
+def moves_over(left: Leaving) -> None:
+    """scaleDown: progressively, half-way: three pods of the first version are ready, and the Deployment has two of its five left."""
+    refer(left, *STEPS, image="1", scale_down="progressively", replicas=2)
+    left.replica_set("1", pods=5, annotations={names.WORKLOAD_GENERATION: "1"})
+    left.falter("1", 2)
+    said = (UNAVAILABLE, COMPLETED, left.progressing("1"))
+    left.status("Progressing", AVAILABLE_SOON, current="1", stable="1", conditions=said, currentStepIndex=4)
+
+
+def moved_over(story: Story) -> None:
+    story.make_well("1")
+    deployment_goes(story)
+
+
+def blue_green(left: Leaving) -> None:
+    refer(left, image="2", manifests=blue_green_app(image="2", autoPromotionEnabled=False))
+    for version in ("1", "2"):
+        left.replica_set(version, pods=3, annotations={names.WORKLOAD_GENERATION: "1"})
+    waits(left, {"current": "2", "stable": "1", **shown(left, active="1", preview="2")})
+
+
 WORKLOADS: Final[Mapping[str, State]] = {
     "workloadRef, healthy": State(leave=healthy, end=("Healthy", "1", {"1": 5})),
     "workloadRef, paused": State(leave=paused, goes_on=promoted, end=DONE),
+    "workloadRef, half-way over from the Deployment": State(leave=moves_over, goes_on=moved_over, end=("Healthy", "1", {"1": 5})),
+    "workloadRef, blue-green, waits": State(leave=blue_green, goes_on=promoted, end=("Healthy", "2", {"2": 3})),
     "workloadRef, the Deployment has pods again": State(
         first={"patch Deployment web": {"spec.replicas": 0}},
         verdict="step",
