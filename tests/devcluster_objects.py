@@ -107,3 +107,25 @@ def job(tag: str, *, name: str = "work", policy: str = "Never", **spec: Any) -> 
         "metadata": {"name": name, "namespace": "default"},
         "spec": {"template": template, **spec},
     }
+
+
+def autoscaler(kind: str, *, api_version: str = "apps/v1", name: str = "web", most: int = 10, target: int = 50, **spec: Any) -> Manifest:  # noqa: ANN401 (any JSON value)
+    """A HorizontalPodAutoscaler of the *kind* called `web`, with a *target* utilisation of CPU; further keywords are fields of its spec."""
+    wanted = {"type": "Utilization", "averageUtilization": target}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": name, "namespace": "default"},
+        "spec": {
+            "scaleTargetRef": {"apiVersion": api_version, "kind": kind, "name": "web"},
+            "maxReplicas": most,
+            "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": wanted}}],
+            **spec,
+        },
+    }
+
+
+def requesting(template: Manifest, cpu: str = "100m") -> Manifest:
+    """The same pod template, with containers that request *cpu*."""
+    containers = [{**each, "resources": {"requests": {"cpu": cpu}}} for each in template["spec"]["containers"]]
+    return {**template, "spec": {**template["spec"], "containers": containers}}

@@ -360,6 +360,9 @@ async def test_devcluster(tmp_path: Path) -> None:
         assert "rolled out" in await reader.types("kubectl apply -f examples/workloads.yaml", "kubectl rollout status deployment/parcels")
         await reader.types("kubectl set image deployment/parcels main=example.com/parcels:v2", "kubectl rollout undo deployment/parcels")
         assert "condition met" in await reader.types("kubectl wait --for=condition=complete job/backup")
+        await reader.types("kubectl apply -f examples/autoscaled.yaml")
+        await reader.types("kubectl annotate pods -l app=parcels devcluster.tiphys.dev/behaviour=cpu-90m")
+        assert (await reader.types("kubectl get hpa parcels")).splitlines()[-1].startswith("parcels   Deployment/parcels")
     kept = "tiphys devcluster --kubeconfig devcluster.kubeconfig --data devcluster.db"
     reader.passes_over(kept)
     async with running(reader.terminal, f"{kept} --no-foreign --no-envoy", says="Ready; end it with Ctrl-C."):

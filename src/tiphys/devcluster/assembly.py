@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from tiphys.devcluster.autoscalers import Autoscalers
 from tiphys.devcluster.deployments import Deployments
 from tiphys.devcluster.disruption import DisruptionBudgets
 from tiphys.devcluster.endpoints import EndpointSlices
@@ -11,7 +12,17 @@ from tiphys.devcluster.engine import Engine
 from tiphys.devcluster.garbage import GarbageCollector
 from tiphys.devcluster.history import Event
 from tiphys.devcluster.jobs import Jobs
-from tiphys.devcluster.kinds import CRDS, DEPLOYMENTS, ENDPOINT_SLICES, JOBS, POD_DISRUPTION_BUDGETS, PODS, REPLICA_SETS, SERVICES
+from tiphys.devcluster.kinds import (
+    AUTOSCALERS,
+    CRDS,
+    DEPLOYMENTS,
+    ENDPOINT_SLICES,
+    JOBS,
+    POD_DISRUPTION_BUDGETS,
+    PODS,
+    REPLICA_SETS,
+    SERVICES,
+)
 from tiphys.devcluster.namespaces import Namespaces
 from tiphys.devcluster.podindex import PodIndex
 from tiphys.devcluster.pods import Addresses, Kubelet
@@ -46,6 +57,7 @@ class Assembly:
     engine: Engine
     served: ServedKinds
     kubelet: Kubelet | None
+    autoscalers: Autoscalers
 
 
 def assemble(store: Store, *, addresses: Addresses | None, serve: bool) -> Assembly:
@@ -61,13 +73,15 @@ def assemble(store: Store, *, addresses: Addresses | None, serve: bool) -> Assem
     engine.listen(ReplicaSets(store, index), REPLICA_SETS, PODS)
     engine.listen(Deployments(store, index), DEPLOYMENTS, REPLICA_SETS, PODS)
     engine.listen(Jobs(store, index), JOBS, PODS)
+    autoscalers = Autoscalers(store, index)
+    engine.listen(autoscalers, AUTOSCALERS)
     engine.listen(EndpointSlices(store, index), SERVICES, PODS, ENDPOINT_SLICES)
     engine.listen(DisruptionBudgets(store), POD_DISRUPTION_BUDGETS, PODS)
     served = ServedKinds(engine)
     served.look()
     served.tell(GarbageCollector(store, served.kinds))
     served.tell(Namespaces(store, served.kinds))
-    return Assembly(store=store, engine=engine, served=served, kubelet=kubelet)
+    return Assembly(store=store, engine=engine, served=served, kubelet=kubelet, autoscalers=autoscalers)
 
 
 def install_definitions(store: Store, definitions: Iterable[Manifest]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 ANNOTATION = "devcluster.tiphys.dev/behaviour"
 """
 Words as in an image tag, separated by commas: `slow-5s`, `failing`, `latency-200ms`, `never-ready`, `crashing`, `ends-5s`, `fails-5s`,
-`healthy`.
+`cpu-250m`, `healthy`.
 """
 
 READY_AFTER = "devcluster.tiphys.dev/ready-after"
@@ -16,7 +16,7 @@ READY_AFTER = "devcluster.tiphys.dev/ready-after"
 
 DEFAULT_PORT = 8080
 _WORDS = re.compile(
-    r"(?:^|-|,)\s*(?:(slow|latency|ends|fails)-(\d+(?:\.\d+)?)(ms|s|m)?|(failing|crashing|never-ready|healthy))(?=$|-|,|\s)"
+    r"(?:^|-|,)\s*(?:(slow|latency|ends|fails|cpu)-(\d+(?:\.\d+)?)(ms|s|m)?|(failing|crashing|never-ready|healthy))(?=$|-|,|\s)"
 )
 _DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)(ms|s|m)?\s*")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
@@ -34,6 +34,8 @@ class Behaviour:
     """The process ends right after its start, again and again: it never serves."""
     ends_after: float | None = None
     """How long the process runs; None: until somebody ends it."""
+    cpu: int | None = None
+    """What the pod says that it uses, in thousandths of a core; None: it does not say."""
     exit_code: int = 0
     """What it says at its end; not 0: it failed."""
 
@@ -80,6 +82,8 @@ def _with_words(behaviour: Behaviour, text: str) -> Behaviour:
             behaviour = replace(behaviour, latency=_seconds(number, unit))
         elif kind in {"ends", "fails"}:
             behaviour = replace(behaviour, ends_after=_seconds(number, unit), exit_code=int(kind == "fails"))
+        elif kind == "cpu":
+            behaviour = replace(behaviour, cpu=round(float(number) * (1 if unit == "m" else 1000)))
         elif word == "failing":
             behaviour = replace(behaviour, status=500)
         elif word == "crashing":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from tiphys.devcluster.custom import DefinitionRules, Definitions
 from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules_apps import DeploymentRules, ReplicaSetRules
+from tiphys.devcluster.rules_autoscalers import AutoscalerRules
 from tiphys.devcluster.rules_core import (
     ConfigMapRules,
     EventRules,
@@ -18,7 +19,6 @@ from tiphys.devcluster.rules_core import (
     PodTemplateRules,
     SecretRules,
     SpecRules,
-    autoscaler_rules,
     budget_rules,
     node_rules,
 )
@@ -93,7 +93,7 @@ AUTOSCALERS = _of(
     "autoscaling/v2",
     "horizontalpodautoscalers",
     "HorizontalPodAutoscaler",
-    autoscaler_rules(),
+    AutoscalerRules(),
     "hpa",
     categories=_ALL,
     subresources=_STATUS,

@@ -373,14 +373,6 @@ class _BudgetRules(SpecRules):
 _BUDGET_STATUS = "observedGeneration:l disruptedPods disruptionsAllowed:i currentHealthy:i desiredHealthy:i expectedPods:i"
 
 
-def autoscaler_rules() -> SpecRules:
-    """Give the admission of HorizontalPodAutoscalers."""
-    spec = always(struct("HorizontalPodAutoscalerSpec", "scaleTargetRef minReplicas:i maxReplicas:i metrics behavior"))
-    names = "observedGeneration:l lastScaleTime currentReplicas:i desiredReplicas:i currentMetrics"
-    status = always(struct("HorizontalPodAutoscalerStatus", names, conditions=CONDITIONS))
-    return SpecRules(struct("HorizontalPodAutoscaler", "", metadata=METADATA, spec=spec, status=status), status_apart=True)
-
-
 def node_rules() -> PlainRules:
     """Give the admission of Nodes."""
     shape = Shape(

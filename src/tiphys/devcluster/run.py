@@ -24,7 +24,7 @@ from tiphys.devcluster.proxies.planes import DEFAULT
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.storage import Store
 
-NOT_EMULATED = "Autoscalers are stored, but nothing acts on them; every pod is a small HTTP server."
+NOT_EMULATED = "Every pod is a small HTTP server; image tags say how it behaves, and there is no scheduler."
 
 
 class FileError(TiphysError):

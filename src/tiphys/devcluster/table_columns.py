@@ -244,8 +244,25 @@ _BUDGET = (
     _number("Allowed Disruptions", lambda m: _status(m).get("disruptionsAllowed")),
     AGE,
 )
+
+
+def _load(autoscaler: dict[str, Any]) -> str:
+    measured = {
+        (each.get("resource") or {}).get("name"): (each["resource"].get("current") or {}).get("averageUtilization")
+        for each in _status(autoscaler).get("currentMetrics") or []
+    }
+    shown = []
+    for metric in _spec(autoscaler).get("metrics") or []:
+        resource = metric.get("resource") or {}
+        target, found = (resource.get("target") or {}).get("averageUtilization"), measured.get(resource.get("name"))
+        if target is not None:
+            shown.append(f"{resource['name']}: {'<unknown>' if found is None else f'{found}%'}/{target}%")
+    return ", ".join(shown) or "<none>"
+
+
 _AUTOSCALER = (
     _text("Reference", lambda m: "/".join((_spec(m).get("scaleTargetRef") or {}).get(key, "") for key in ("kind", "name"))),
+    _text("Targets", _load),
     _text("MinPods", lambda m: str(_spec(m).get("minReplicas", 1))),
     _number("MaxPods", lambda m: _spec(m).get("maxReplicas")),
     _number("Replicas", lambda m: _status(m).get("currentReplicas")),

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from tiphys.devcluster.addresses import VirtualAddresses
 from tiphys.devcluster.assembly import assemble, install_definitions
+from tiphys.devcluster.autoscalers import Autoscalers
 from tiphys.devcluster.engine import Kind, Loop
 from tiphys.devcluster.kinds import PODS
 from tiphys.devcluster.podindex import labels_of
@@ -75,6 +76,11 @@ class VirtualCluster:
         if self._assembly.kubelet is None:
             raise RuntimeError("a virtual cluster always has a kubelet")
         return self._assembly.kubelet
+
+    @property
+    def autoscalers(self) -> Autoscalers:
+        """What scales by load; its `usage` measures pods."""
+        return self._assembly.autoscalers
 
     @property
     def now(self) -> datetime:
