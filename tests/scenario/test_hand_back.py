@@ -6,19 +6,16 @@ from typing import Any, Final
 
 import pytest
 
-from takeover.bluegreens import BLUE_GREENS
-from takeover.canaries import CANARIES
 from takeover.leaving import NEW_FORM
 from takeover.readable import OURS, unreadable, without_ours
-from takeover.routed import ROUTED
 from takeover.states import arrive
+from takeover.table import STATES
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.controller.rehearsal import Choices, rehearse
 from tiphys.controller.verdicts import Weight
 
 Change = Callable[[list[Manifest]], Any]
-STATES: Final = {**CANARIES, **BLUE_GREENS, **ROUTED}
 PAUSED: Final = "paused until somebody promotes"
 
 
@@ -28,7 +25,7 @@ def of(objects: list[Manifest], kind: str) -> Manifest:
 
 @pytest.fixture(scope="module")
 def readable() -> list[Manifest]:
-    story = arrive(CANARIES[PAUSED], NEW_FORM)
+    story = arrive(STATES[PAUSED], NEW_FORM)
     story.rest()
     objects = story.small_dump()
     assert unreadable(objects) == []

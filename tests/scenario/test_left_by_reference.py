@@ -10,19 +10,15 @@ import msgspec
 import pytest
 
 from scenarios import Story
-from takeover.bluegreens import BLUE_GREENS
-from takeover.canaries import CANARIES
 from takeover.leaving import NEW_FORM, OLD_FORM, Labelled
 from takeover.readable import unreadable
-from takeover.routed import ROUTED
 from takeover.states import State, arrive
-from takeover.workloads import WORKLOADS
+from takeover.table import STATES
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.controller.rehearsal import Choices, rehearse
 from tiphys.controller.verdicts import Rehearsal
 
-STATES: Final = {**CANARIES, **BLUE_GREENS, **ROUTED, **WORKLOADS}
 FORMS: Final = (NEW_FORM, OLD_FORM)
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _UID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")

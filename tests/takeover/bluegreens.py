@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from scenarios import ACTIVE_SERVICE, PREVIEW_SERVICE, ROLLOUT, Story, blue_green_app
-from takeover.canaries import Fields
+from takeover.canary_parts import Fields
 from takeover.leaving import (
     AVAILABLE,
     COMPLETED,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from routed_apps import APPS, App
 from scenarios import BETA, CANARY_SERVICE, PAUSE_STEP, STABLE_SERVICE, template, weight
-from takeover.canaries import DONE, pausing
+from takeover.canary_parts import DONE, pausing
 from takeover.leaving import Leaving
 from takeover.states import State, Writes, promoted
 from tiphys.api import names

@@ -6,7 +6,7 @@ from typing import Final
 from scenarios import PAUSE_STEP, ROLLOUT, Story, app, blue_green_app, template, weight
 from takeover.bluegreens import pausing as waits
 from takeover.bluegreens import shown
-from takeover.canaries import AVAILABLE_SOON, DONE, STEPS, pausing, rests
+from takeover.canary_parts import AVAILABLE_SOON, DONE, STEPS, pausing, rests
 from takeover.leaving import COMPLETED, UNAVAILABLE, Leaving
 from takeover.states import State, promoted
 from tiphys.api import names
