@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scenarios import app
+from scenarios import ROLLOUT, app
 from takeover.canary_parts import (
     BACK,
     DONE,
@@ -107,7 +107,7 @@ def resized(left: Leaving) -> None:
     """From 5 pods to 10 in a pause: stable has got them, and the canary is next (3.10)."""
     fields = update(left, pods=1, at=20, index=1)
     pausing(left, fields)
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"spec": {"replicas": 10}})
+    left.controller.edit(ROLLOUT, "web", {"spec": {"replicas": 10}})
     left.resize("1", 10, of=10)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from scenarios import BETA, PAUSE_STEP, REPLICA_SET, SHADOW, VIRTUAL_SERVICE, Story, app, pause, scale, weight
+from scenarios import BETA, PAUSE_STEP, REPLICA_SET, ROLLOUT, SHADOW, VIRTUAL_SERVICE, Story, app, pause, scale, weight
 from takeover.canary_parts import (
     AVAILABLE_SOON,
     DONE,
@@ -41,14 +41,14 @@ def healthy_with_everything(left: Leaving) -> None:
     duration = {"rolloutStartedAt": left.ago(9000), "finishedAt": left.ago(8000), "completionStatus": "Promoted"}
     healthy(left, duration=duration, restartedAt=left.ago(5000), collisionCount=None)
     others = {"notified.notifications.argoproj.io": '{"on-rollout-completed:1":1700000000}', "argocd.argoproj.io/sync-wave": "1"}
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"metadata": {"annotations": others}, "spec": {"restartAt": left.ago(5000)}})
+    left.controller.edit(ROLLOUT, "web", {"metadata": {"annotations": others}, "spec": {"restartAt": left.ago(5000)}})
     left.controller.edit(
-        ("argoproj.io", "Rollout"), "web",
+        ROLLOUT, "web",
         {"status": {"restartedAt": left.ago(5000), "observedGeneration": "2"}},
         subresource="status",
     )  # fmt: skip
     left.annotate("1", {"argocd.argoproj.io/sync-wave": "1", names.REVISION_HISTORY: "1,3", names.REVISION: "5"})
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"metadata": {"annotations": {names.REVISION: "5"}}})
+    left.controller.edit(ROLLOUT, "web", {"metadata": {"annotations": {names.REVISION: "5"}}})
 
 
 def many_old_versions(left: Leaving) -> None:
@@ -69,7 +69,7 @@ def scaled_to_nothing(left: Leaving) -> None:
 
 def collided(left: Leaving) -> None:
     left.apply(app(*STEPS))
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"status": {"collisionCount": 1}}, subresource="status")
+    left.controller.edit(ROLLOUT, "web", {"status": {"collisionCount": 1}}, subresource="status")
     left.replica_set("1", pods=5)
     left.point(stable="1", canary="1")
     rests(left, "1", currentStepIndex=4, canary=left.weights(0, stable="1", new="1"), collisionCount=1)
@@ -80,7 +80,7 @@ def created(left: Leaving) -> None:
     left.apply(app(*STEPS))
     left.replica_set("1", pods=0)
     said = {**left.progressing("1", "NewReplicaSetCreated"), "lastUpdateTime": left.ago(0), "lastTransitionTime": left.ago(0)}
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"status": {"conditions": [said]}}, subresource="status")
+    left.controller.edit(ROLLOUT, "web", {"status": {"conditions": [said]}}, subresource="status")
 
 
 def first_pods_start(left: Leaving) -> None:
@@ -122,7 +122,7 @@ def ends_in_its_own_time(story: Story) -> None:
 def resumed(left: Leaving) -> None:
     """A person promoted, and the reference stopped before it saw that."""
     pausing(left, update(left, pods=1, at=20, index=1))
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"status": {"pauseConditions": None}}, subresource="status")
+    left.controller.edit(ROLLOUT, "web", {"status": {"pauseConditions": None}}, subresource="status")
 
 
 def waits_for_pods(left: Leaving) -> None:

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from scenarios import PAUSE_STEP, Story, app, weight
+import msgspec
+
+from scenarios import PAUSE_STEP, ROLLOUT, Story, app, weight
 from takeover.canary_parts import (
     BACK,
     DONE,
@@ -31,6 +33,7 @@ from takeover.leaving import (
 )
 from takeover.states import State, promoted
 from tiphys.api import names
+from tiphys.api.meta import Manifest
 
 PLUGGED: Final = (weight(20), PAUSE_STEP, {"plugin": {"name": "example.com/step"}})
 
@@ -64,7 +67,7 @@ def stable_pods_come(story: Story) -> None:
 def retried(left: Leaving) -> None:
     """A person asked for another attempt, and the reference stopped before it saw that."""
     aborted(left)
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"status": {"abort": False}}, subresource="status")
+    left.controller.edit(ROLLOUT, "web", {"status": {"abort": False}}, subresource="status")
 
 
 def retries(left: Leaving) -> None:
@@ -87,7 +90,7 @@ def promoted_in_full(left: Leaving) -> None:
 
 def user_paused(left: Leaving) -> None:
     fields = update(left, *NO_PAUSE, pods=1, at=20, index=1)
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"spec": {"paused": True}})
+    left.controller.edit(ROLLOUT, "web", {"spec": {"paused": True}})
     left.status("Paused", "manually paused", conditions=PAUSING, since=60, **fields)
 
 
@@ -103,7 +106,7 @@ def restart_asked(left: Leaving) -> None:
     left.apply(app(*STEPS))
     left.replica_set("1", pods=5)
     left.point(stable="1", canary="1")
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"spec": {"restartAt": left.ago(0)}})
+    left.controller.edit(ROLLOUT, "web", {"spec": {"restartAt": left.ago(0)}})
     left.advance(30)
     one, *_ = left.controller.cluster.pods({"app": "web"})
     left.controller.delete(("", "Pod"), one["metadata"]["name"])
@@ -122,7 +125,7 @@ def within_window(left: Leaving) -> None:
     left.replica_set("2", pods=0)
     left.replica_set("3", pods=5)
     left.annotate("2", {names.REVISION: "4", names.REVISION_HISTORY: "2"})
-    left.controller.edit(("argoproj.io", "Rollout"), "web", {"metadata": {"annotations": {names.REVISION: "4"}}})
+    left.controller.edit(ROLLOUT, "web", {"metadata": {"annotations": {names.REVISION: "4"}}})
     left.point(stable="3", canary="3")
     left.resize("2", 5)
     left.falter("2", 5)
@@ -198,13 +201,28 @@ def invalid(left: Leaving) -> None:
     left.controller.delete(("", "Service"), "web-canary")
     left.advance(5)
     pausing(left, fields)
-    conditions = left.controller.manifest(("argoproj.io", "Rollout"), "web")["status"]["conditions"]
+    conditions = left.controller.manifest(ROLLOUT, "web")["status"]["conditions"]
     times = {"lastUpdateTime": left.ago(60), "lastTransitionTime": left.ago(60)}
     bad = {**condition("InvalidSpec", "True", "InvalidSpec", said), **times}
     left.controller.edit(
-        ("argoproj.io", "Rollout"), "web",
+        ROLLOUT, "web",
         {"status": {"phase": "Degraded", "message": f"InvalidSpec: {said}", "conditions": [*conditions, bad]}}, subresource="status",
     )  # fmt: skip
+
+
+def handed_back_before(left: Leaving) -> None:
+    """Tiphys ran here once; the reference has copied its annotation from the Rollout to the new ReplicaSet (3.6)."""
+    fields = update(left, pods=1, at=20, index=1)
+    noted = {names.ROUTED_BY: msgspec.json.encode([plain_routing(left)]).decode()}
+    left.controller.edit(ROLLOUT, "web", {"metadata": {"annotations": noted}})
+    left.annotate("2", noted)
+    pausing(left, fields)
+
+
+def plain_routing(left: Leaving) -> Manifest:
+    """Give what Tiphys notes of the routers that a Rollout names."""
+    canary = left.controller.manifest(ROLLOUT, "web")["spec"]["strategy"]["canary"]
+    return {key: canary[key] for key in ("canaryService", "stableService", "trafficRouting")}
 
 
 def unsupported(left: Leaving) -> None:
@@ -300,6 +318,7 @@ DETOURS: Final[Mapping[str, State]] = {
         goes_on=pods_come,
         end=DONE,
     ),
+    "handed back by Tiphys before": State(leave=handed_back_before, goes_on=promoted, end=DONE),
     "InvalidSpec": State(
         first={
             "patch status Rollout web": {
