@@ -12,8 +12,14 @@ from typing import Any
 
 import aiohttp
 
-from devcluster_objects import deployment, service
+from devcluster_objects import deployment, pod_template, service
 from terminal import BIN
+from tiphys.devcluster.cluster import DevCluster
+from tiphys.devcluster.filestore import FileStore
+from tiphys.devcluster.kinds import ENDPOINT_SLICES, PODS, SERVICES
+from tiphys.devcluster.podindex import is_ready
+from tiphys.devcluster.podstatus import KILLED
+from tiphys.devcluster.storage import Store
 
 Manifest = dict[str, Any]
 ROUNDS, WRITERS = 3, 4
@@ -125,6 +131,40 @@ async def served_by(client: aiohttp.ClientSession) -> dict[str, str]:
         async with client.get(f"http://{address}:8080/") as answer:
             assert answer.headers["x-pod"] == name
     return addresses
+
+
+async def until_ready(cluster: DevCluster, names: set[str]) -> None:
+    """Wait until just these pods are ready and stand behind the Service."""
+    watch = cluster.store.watch(ENDPOINT_SLICES)
+    async with asyncio.timeout(30):
+        async for event in watch:
+            if {end["targetRef"]["name"] for end in event.manifest["endpoints"] if end["conditions"]["ready"]} == names:
+                return
+
+
+async def test_pods_are_the_same_with_new_processes_and_not_ready_before_these_answer(tmp_path: Path) -> None:
+    with FileStore(tmp_path / "cluster.db") as journal:
+        async with DevCluster(store=Store(journal=journal)) as cluster:
+            for name, policy in (("server", "Always"), ("once", "Never")):
+                manifest = {"metadata": {"name": name, "namespace": "default", "labels": {"app": "web"}}, "spec": pod_template()["spec"]}
+                cluster.store.create(PODS, manifest | {"spec": {**manifest["spec"], "restartPolicy": policy}})
+            cluster.store.create(SERVICES, service("web", {"app": "web"}, ports=[{"port": 80, "targetPort": 8080}]))
+            await until_ready(cluster, {"server", "once"})
+            before = {each.name: each.manifest for each in cluster.store.scan(PODS)}
+
+    with FileStore(tmp_path / "cluster.db") as journal:
+        async with DevCluster(store=Store(journal=journal)) as cluster:
+            at_first = [is_ready(each.manifest) for each in cluster.store.scan(PODS)]
+            await until_ready(cluster, {"server"})
+            after = {each.name: each.manifest for each in cluster.store.scan(PODS)}
+
+    assert at_first == [False, False]
+    assert {name: each["metadata"]["uid"] for name, each in after.items()} == {
+        name: each["metadata"]["uid"] for name, each in before.items()
+    }
+    assert after["server"]["status"]["containerStatuses"][0]["restartCount"] == 1
+    assert after["once"]["status"]["phase"] == "Failed"
+    assert after["once"]["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == KILLED
 
 
 class Bomb:

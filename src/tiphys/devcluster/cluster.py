@@ -151,6 +151,7 @@ class DevCluster:
             self._broken = asyncio.get_running_loop().create_future()
             self.engine.start()
             self.engine.when_broken(self._break)
+            self.engine.settle()  # pods that a file brought back are not ready before they run again: nobody sees them so
             if self._api is not None:
                 await self._api.start()
             self._bring()

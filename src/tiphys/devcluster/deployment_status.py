@@ -139,7 +139,7 @@ def deadline_of(deployment: Mapping[str, Any]) -> timedelta | None:
 def late_at(deployment: Mapping[str, Any], status: Mapping[str, Any]) -> datetime | None:
     """Give when to look whether a Deployment has stood still for too long."""
     found, patience = condition_of(status, PROGRESSING), deadline_of(deployment)
-    if found is None or patience is None or is_complete(deployment, status) or found.get("reason") in (TIMED_OUT, COMPLETE):
+    if found is None or patience is None or is_complete(deployment, status) or found.get("reason") in (TIMED_OUT, COMPLETE, PAUSED):
         return None
     return datetime.fromisoformat(found["lastUpdateTime"]) + patience + timedelta(seconds=1)
 

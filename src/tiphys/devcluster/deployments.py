@@ -35,6 +35,9 @@ class Deployments:
         """A Deployment, the one that a ReplicaSet belongs (or belonged, or could belong) to, or the one that waits for a pod to go."""
         metadata = event.manifest["metadata"]
         if resource is DEPLOYMENTS:
+            if event.type == DELETED:
+                self._uids.pop(metadata["uid"], None)
+                return ()
             self._uids[metadata["uid"]] = (event.stored.namespace, event.stored.name)
             return self._known(metadata["uid"])
         owner = controller_of(event.manifest)

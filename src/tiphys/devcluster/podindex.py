@@ -29,7 +29,7 @@ class PodIndex:
 
     by_key: dict[Key, Stored] = field(default_factory=dict)
     born: dict[str, int] = field(default_factory=dict)
-    """Uid to place in the order of creation, which whole-second timestamps do not show."""
+    """Uid to place in the order of creation within a second, which timestamps do not show."""
     _by_owner: dict[str, dict[Key, None]] = field(default_factory=lambda: defaultdict(dict))
     _by_label: dict[tuple[str, str, str], dict[Key, None]] = field(default_factory=lambda: defaultdict(dict))
     _free: dict[str, dict[Key, None]] = field(default_factory=lambda: defaultdict(dict))

@@ -108,6 +108,7 @@ class ReplicaSets:
             int(cost) if cost.lstrip("+-").isdigit() else 0,
             -since,
             -restarts,
+            -_moment(metadata["creationTimestamp"]),
             -self._pods.born.get(metadata["uid"], 0),
         )
 

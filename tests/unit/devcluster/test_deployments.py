@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from devcluster_objects import Manifest, deployment, pod_template, replica_set
 from tiphys.devcluster.deployment_sizes import Bounds, Fleet, spread
@@ -214,6 +216,23 @@ def test_the_largest_takes_what_rounding_leaves_over(size: int, sizes: tuple[int
 
     assert tuple(found[each.name] for each in fleets) == wanted
     assert sum(wanted) == (size + 3 if size else 0)
+
+
+@given(
+    wanted=st.lists(st.integers(1, 40), min_size=2, max_size=5),
+    size=st.integers(0, 60),
+    surge=st.integers(0, 20),
+)
+def test_a_changed_size_is_shared_out_whole(wanted: list[int], size: int, surge: int) -> None:
+    fleets = [
+        Fleet(name=str(place), wanted=each, available=each, created=str(place), most=sum(wanted)) for place, each in enumerate(wanted)
+    ]
+
+    found = spread(fleets, Bounds(size=size, surge=surge, missing=1, rolling=True), present=sum(wanted))
+
+    assert sum(found.values()) == (size + surge if size else 0)
+    assert all(each >= 0 for each in found.values())
+    assert not size or all((found[each.name] - each.wanted) * (size + surge - sum(wanted)) >= 0 for each in fleets), "all go one way"
 
 
 def test_a_name_that_somebody_else_has_taken_is_a_collision_and_another_is_found() -> None:
