@@ -149,6 +149,20 @@ def test_routes_that_are_missing_are_refused_and_named(paused: list[Manifest]) -
     assert "Note: no VirtualService among the objects: right only if the cluster has none" in result.stderr
 
 
+def test_an_update_that_nobody_has_begun_is_told_from_a_template_that_is_not_recognised(paused: list[Manifest]) -> None:
+    objects = json.loads(json.dumps(paused))
+    rollout = of_kind(objects, "Rollout")[0]
+    rollout["spec"]["template"]["spec"]["containers"][0]["image"] = "registry.example/web:3"
+
+    unknown = command("-f", "-", "--json", given=listed(objects))
+    rollout["metadata"]["generation"] = 7
+    edited = command("-f", "-", "--json", given=listed(objects))
+
+    assert verdicts(unknown) == verdicts(edited) == {"default/web": "stop"}
+    assert "an update that nobody has begun yet" not in unknown.stdout
+    assert "the spec is of generation 7 and 2 was looked at last" in edited.stdout
+
+
 def test_a_restart_cannot_be_judged_without_pods() -> None:
     objects = json.loads(json.dumps(dump(told(*STEPS))).replace("2030-", "2020-"))
     of_kind(objects, "Rollout")[0]["spec"]["restartAt"] = "2021-01-01T00:00:00Z"

@@ -1,7 +1,7 @@
 """Canaries without a router, and what stands beside the pods, as the reference leaves them. (Lifecycle reference 3.9, 3.12, 4)"""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from scenarios import ROLLOUT, app
 from takeover.canary_parts import (
@@ -11,8 +11,8 @@ from takeover.canary_parts import (
     NO_PAUSE,
     STEPS,
     UPDATING,
-    Fields,
     aborted_fields,
+    basic,
     pausing,
     pods_come,
     update,
@@ -35,13 +35,6 @@ def basic_intermediate(left: Leaving) -> None:
     left.status(
         "Progressing", MORE, current="3", stable="1", conditions=(*UPDATING, left.progressing("3")), currentStepIndex=0,
     )  # fmt: skip
-
-
-def basic(left: Leaving, *steps: Manifest, old: int, new: int, **given: Any) -> Fields:  # noqa: ANN401 - see `app`
-    left.apply(app(*(steps or STEPS), image="2", routing="none", **given))
-    left.replica_set("1", pods=old)
-    left.replica_set("2", pods=new)
-    return {"current": "2", "stable": "1"}
 
 
 def basic_paused(left: Leaving) -> None:

@@ -328,7 +328,7 @@ BLUE_GREENS: Final[Mapping[str, State]] = {
                 "status.stableRS": "2",
             }
         },
-        verdict="note",
+        verdict="step",
         leave=switched,
         end=DONE,
     ),
@@ -397,7 +397,7 @@ BLUE_GREENS: Final[Mapping[str, State]] = {
                 "status.phase": "Paused",
             },
         },
-        verdict="note",
+        verdict="step",
         leave=retried,
         goes_on=promoted,
         end=DONE,

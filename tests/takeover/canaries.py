@@ -329,7 +329,7 @@ CANARIES: Final[Mapping[str, State]] = {
                 "status.phase": "Progressing",
             }
         },
-        verdict="note",
+        verdict="step",
         leave=resumed,
         goes_on=promoted,
         end=DONE,

@@ -73,3 +73,10 @@ def aborted_fields(left: Leaving, fields: Fields, *, seconds: float = 10) -> Fie
     message = f"RolloutAborted: {left.aborted()['message']}"
     done = {"phase": "Degraded", "message": message, "conditions": said, "since": seconds, "abort": True}
     return {**fields, **done, "abortedAt": left.ago(seconds), "currentStepIndex": 0}
+
+
+def basic(left: Leaving, *steps: Manifest, old: int, new: int, **given: Any) -> Fields:  # noqa: ANN401 - see `app`
+    left.apply(app(*(steps or STEPS), image="2", routing="none", **given))
+    left.replica_set("1", pods=old)
+    left.replica_set("2", pods=new)
+    return {"current": "2", "stable": "1"}

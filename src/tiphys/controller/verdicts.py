@@ -1,6 +1,6 @@
 """How much does what a first pass would write matter to somebody whose cluster is taken over?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final, assert_never
@@ -150,6 +150,7 @@ def _waits(plan: Plan) -> tuple[str, ...]:
 def _explained(thought: Thought, writes: Sequence[Write]) -> list[tuple[Weight, str]]:
     """Say what each action means, and then what is written beside the plan: for objects that the Rollout does not name any more."""
     weighed = [_weigh(action, thought.seen, writes) for action in thought.plan.actions]
+    weighed += [(Weight.STEP, text) for text in _moves(thought)]
     moved = {action.name for action in thought.plan.actions if isinstance(action, SwitchService)}
     routed = any(isinstance(action, RouteTraffic) for action in thought.plan.actions)
     for write in writes:
@@ -157,6 +158,20 @@ def _explained(thought: Thought, writes: Sequence[Write]) -> list[tuple[Weight, 
         if beside and write.weight >= Weight.STEP:
             weighed.append((write.weight, f"{write.ref}: {write.what}"))
     return weighed
+
+
+def _moves(thought: Thought) -> Iterator[str]:
+    """Say how far the update itself would come: after that the next pass asks for more."""
+    before, after = thought.seen.rollout.status, thought.plan.status
+    if before.current_step_index != after.current_step_index and before.current_step_index is not None:
+        yield f"status.currentStepIndex would go from {before.current_step_index} to {after.current_step_index}"
+    if before.stable_rs != after.stable_rs:
+        yield f"status.stableRS would be {after.stable_rs or 'nothing'} instead of {before.stable_rs or 'nothing'}"
+    if before.abort != after.abort:
+        yield f"the update would {'' if after.abort else 'no longer '}be aborted"
+    paused, pausing = ({pause.reason: None for pause in status.pause_conditions} for status in (before, after))
+    yield from (f"the pause {reason} would begin" for reason in pausing if reason not in paused)
+    yield from (f"the pause {reason} would be over" for reason in paused if reason not in pausing)
 
 
 def _is_route(write: Write) -> bool:
@@ -167,7 +182,7 @@ def _weigh(action: Action, seen: Observed, writes: Sequence[Write]) -> tuple[Wei
     match action:
         case CreateReplicaSet(name=name):
             text = f"no ReplicaSet is recognised as carrying the present template: {name} would be created, and its pods started"
-            return Weight.STOP, text
+            return Weight.STOP, f"{text}{_edited(seen)}"
         case EvictPod(name=name):
             return (
                 Weight.STEP,
@@ -191,6 +206,14 @@ def _weigh(action: Action, seen: Observed, writes: Sequence[Write]) -> tuple[Wei
             return Weight.NOTE, ""
         case _:
             assert_never(action)
+
+
+def _edited(seen: Observed) -> str:
+    """Say that the template may be new for everybody, where the spec is newer than the last pass over it."""
+    generation, observed = seen.rollout.metadata.generation, seen.rollout.status.observed_generation
+    if not observed or observed == str(generation):
+        return ""
+    return f"; the spec is of generation {generation} and {observed} was looked at last, so this may be an update that nobody has begun yet"
 
 
 def _weigh_update(action: UpdateReplicaSet) -> tuple[Weight, str]:
