@@ -9,6 +9,7 @@ from tiphys.devcluster import autoscaling, selectors
 from tiphys.devcluster.autoscaling import NoMetricError, Proposal, Sample
 from tiphys.devcluster.behaviour import behaviour_of
 from tiphys.devcluster.claims import MANAGER
+from tiphys.devcluster.conditions import condition_of
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.history import DELETED, Event, Stored
 from tiphys.devcluster.kinds import AUTOSCALERS, PODS
@@ -153,7 +154,7 @@ class Autoscalers:
 
 def _said(status: Manifest, kind: str, word: str, reason: str, message: str, now: datetime) -> Manifest:
     conditions = list(status.get("conditions") or ())
-    before: Mapping[str, Any] = next((each for each in conditions if each["type"] == kind), {})
+    before = condition_of(status, kind) or {}
     since = before.get("lastTransitionTime") if before.get("status") == word else wire_time(now)
     told = {"type": kind, "status": word, "lastTransitionTime": since, "reason": reason, "message": message}
     places = [told if each["type"] == kind else each for each in conditions]

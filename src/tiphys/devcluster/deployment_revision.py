@@ -6,6 +6,7 @@ from datetime import datetime
 from tiphys.devcluster import deployment_status as words
 from tiphys.devcluster import revisions
 from tiphys.devcluster.claims import MANAGER, Claims
+from tiphys.devcluster.conditions import condition_of
 from tiphys.devcluster.deployment_sizes import Bounds, Fleet, grown
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.history import Stored
@@ -38,7 +39,7 @@ class RevisionWriter:
             newest = self._renumbered(deployment, newest, revision)
             told = f'Found new replica set "{newest.name}"'
             found = words.Condition(type=words.PROGRESSING, status="True", reason="FoundNewReplicaSet", message=told)
-            known = words.condition_of(deployment.manifest.get("status") or {}, words.PROGRESSING) is not None
+            known = condition_of(deployment.manifest.get("status") or {}, words.PROGRESSING) is not None
             return self._note(deployment, newest, None if known else found, now), newest
         if not create:
             return deployment, None

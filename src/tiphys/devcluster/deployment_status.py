@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from tiphys.devcluster.conditions import condition_of, with_last, without
 from tiphys.devcluster.deployment_sizes import Bounds
 from tiphys.devcluster.history import Stored
 from tiphys.devcluster.rules import Manifest
@@ -28,11 +29,6 @@ class Condition:
     message: str
 
 
-def condition_of(status: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-    """Give the condition of type *kind*."""
-    return next((each for each in status.get("conditions") or () if each["type"] == kind), None)
-
-
 def said(status: Mapping[str, Any], condition: Condition, now: datetime, *, again: bool = False) -> Manifest:
     """Give *status* with *condition*; what is said already stays as it is, unless it is to be said *again*, with a new time of update."""
     before = condition_of(status, condition.type)
@@ -48,12 +44,7 @@ def said(status: Mapping[str, Any], condition: Condition, now: datetime, *, agai
         "reason": condition.reason,
         "message": condition.message,
     }
-    return {**status, "conditions": [*_others(status, condition.type), written]}
-
-
-def unsaid(status: Mapping[str, Any], kind: str) -> Manifest:
-    """Give *status* without the condition of type *kind*."""
-    return {**status, "conditions": _others(status, kind)}
+    return with_last(status, written)
 
 
 def counted(deployment: Mapping[str, Any], newest: Stored | None, old: Sequence[Stored], bounds: Bounds, now: datetime) -> Manifest:
@@ -83,7 +74,7 @@ def progressed(deployment: Mapping[str, Any], status: Manifest, newest: Stored |
     """Add to the counted *status* whether the newest revision gets ahead."""
     patience = deadline_of(deployment)
     if patience is None:
-        return unsaid(status, PROGRESSING)
+        return without(status, PROGRESSING)
     before = condition_of(status, PROGRESSING)
     done_before = before is not None and before.get("reason") == COMPLETE
     if done_before and status.get("replicas", 0) == status.get("updatedReplicas", 0):
@@ -106,9 +97,8 @@ def failed(status: Manifest, sets: Sequence[Stored]) -> Manifest:
     for each in sets:
         found = condition_of(each.manifest.get("status") or {}, REPLICA_FAILURE)
         if found is not None:
-            mine = {**found, "lastUpdateTime": found["lastTransitionTime"]}
-            return {**status, "conditions": [*_others(status, REPLICA_FAILURE), mine]}
-    return unsaid(status, REPLICA_FAILURE)
+            return with_last(status, {**found, "lastUpdateTime": found["lastTransitionTime"]})
+    return without(status, REPLICA_FAILURE)
 
 
 def stopped(deployment: Mapping[str, Any], now: datetime) -> Manifest | None:
@@ -156,10 +146,6 @@ def _is_ahead(before: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
 
     more = any(status.get(key, 0) > before.get(key, 0) for key in ("updatedReplicas", "readyReplicas", "availableReplicas"))
     return more or old(status) < old(before)
-
-
-def _others(status: Mapping[str, Any], kind: str) -> list[Manifest]:
-    return [each for each in status.get("conditions") or () if each["type"] != kind]
 
 
 def _sum(sets: Sequence[Stored], key: str) -> int:

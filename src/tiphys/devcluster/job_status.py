@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from tiphys.devcluster.conditions import condition_of, holds, with_last
 from tiphys.devcluster.history import Stored
+from tiphys.devcluster.job_indexes import index_of, is_indexed, read_indexes, written
 from tiphys.devcluster.podindex import has_ended, is_leaving, is_ready
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.sources import wire_time
@@ -30,6 +32,10 @@ class Tally:
     failed: int
     noted: Mapping[str, Sequence[str]]
     """Under `succeeded` and `failed`: uids that still have the finalizer."""
+    done: frozenset[int] | None
+    """The indexes that have succeeded, which need no note: each counts once anyway. None: the Job has no indexes."""
+    ended: frozenset[str]
+    """Uids of pods that can be let go once this is written."""
 
     @property
     def all_succeeded(self) -> int:
@@ -49,17 +55,24 @@ def tally(job: Mapping[str, Any], pods: Sequence[Stored]) -> Tally:
     held = {each.manifest["metadata"]["uid"]: each for each in pods if FINALIZER in (each.manifest["metadata"].get("finalizers") or ())}
     noted = {outcome: [uid for uid in known.get(outcome) or () if uid in held] for outcome in ("succeeded", "failed")}
     counted = {outcome: status.get(outcome, 0) + len(known.get(outcome) or ()) - len(uids) for outcome, uids in noted.items()}
-    before = {uid for uids in noted.values() for uid in uids}
+    ended = {uid for uids in noted.values() for uid in uids}
+    done = read_indexes(status.get("completedIndexes", "")) if is_indexed(job) else None
     for uid, pod in held.items():
         outcome = _outcome(job, pod.manifest)
-        if outcome and uid not in before:
+        if outcome == "succeeded" and done is not None:
+            done.add(index_of(pod.manifest))
+        elif outcome and uid not in ended:
             noted[outcome].append(uid)
+        if outcome:
+            ended.add(uid)
     return Tally(
         active=[each for each in pods if not has_ended(each.manifest) and not is_leaving(each.manifest)],
         terminating=sum(is_leaving(each.manifest) and not has_ended(each.manifest) for each in pods),
-        succeeded=counted["succeeded"],
+        succeeded=counted["succeeded"] if done is None else len(done),
         failed=counted["failed"],
         noted=noted,
+        done=None if done is None else frozenset(done),
+        ended=frozenset(ended),
     )
 
 
@@ -86,22 +99,17 @@ class Verdict:
         return Verdict(type=_FINALLY[self.type], reason=self.reason, message=self.message)
 
 
-def condition_of(status: Mapping[str, Any], kind: str) -> Mapping[str, Any] | None:
-    """Give the condition of type *kind* if it is true."""
-    return next((each for each in status.get("conditions") or () if each["type"] == kind and each["status"] == "True"), None)
-
-
 def is_finished(job: Mapping[str, Any]) -> bool:
     """Whether a Job is over."""
     status = job.get("status") or {}
-    return any(condition_of(status, kind) is not None for kind in (COMPLETE, FAILED))
+    return any(holds(status, kind) for kind in (COMPLETE, FAILED))
 
 
 def judge(job: Mapping[str, Any], count: Tally, now: datetime) -> Verdict | None:
     """Decide whether a Job is to end; what was decided once stays."""
     spec, status = job["spec"], job.get("status") or {}
     for kind in (WILL_FAIL, WILL_COMPLETE):
-        if (known := condition_of(status, kind)) is not None:
+        if (known := condition_of(status, kind)) is not None and holds(status, kind):
             return Verdict(type=kind, reason=known["reason"], message=known["message"])
     if count.all_failed > spec["backoffLimit"] or _restarts_too_often(spec, count.active):
         return Verdict(type=WILL_FAIL, reason="BackoffLimitExceeded", message="Job has reached the specified backoff limit")
@@ -127,7 +135,7 @@ def deadline(job: Mapping[str, Any]) -> datetime | None:
     """Give when a Job has been active for too long; while it is suspended, and when it goes on, its time does not run."""
     spec, status = job["spec"], job.get("status") or {}
     seconds, started = spec.get("activeDeadlineSeconds"), status.get("startTime")
-    if seconds is None or not started or spec.get("suspend") or condition_of(status, SUSPENDED) is not None:
+    if seconds is None or not started or spec.get("suspend") or holds(status, SUSPENDED):
         return None
     return datetime.fromisoformat(started) + timedelta(seconds=seconds)
 
@@ -170,30 +178,32 @@ def reported(job: Mapping[str, Any], count: Tally, active: Sequence[Stored], now
         status["startTime"] = wire_time(now)
     counts = {"active": len(active), "succeeded": count.succeeded, "failed": count.failed}
     status |= {key: number for key, number in counts.items() if number}
+    if count.done:
+        status["completedIndexes"] = written(count.done)
     status |= {"ready": sum(is_ready(each.manifest) for each in active), "terminating": count.terminating}
     return status | {"uncountedTerminatedPods": {outcome: list(uids) for outcome, uids in count.noted.items() if uids}}
 
 
-def said(status: Manifest, verdict: Verdict, now: datetime, *, holds: bool = True) -> Manifest:
+def said(status: Manifest, verdict: Verdict, now: datetime, *, true: bool = True) -> Manifest:
     """Give *status* with the condition of *verdict*, which keeps its times while it says the same."""
-    word = "True" if holds else "False"
-    conditions = list(status.get("conditions") or ())
-    if any(each["type"] == verdict.type and each["status"] == word for each in conditions):
+    word = "True" if true else "False"
+    before = condition_of(status, verdict.type)
+    if before is not None and before["status"] == word:
         return status
     moment = wire_time(now)
     told = {"type": verdict.type, "status": word, "lastProbeTime": moment, "lastTransitionTime": moment}
     told |= {"reason": verdict.reason, "message": verdict.message}
-    return {**status, "conditions": [*(each for each in conditions if each["type"] != verdict.type), told]}
+    return with_last(status, told)
 
 
 def suspended(job: Mapping[str, Any], status: Manifest, now: datetime) -> Manifest:
     """Add to *status* that the Job was suspended, or goes on: its time begins anew."""
-    known = condition_of(status, SUSPENDED) is not None
+    known = holds(status, SUSPENDED)
     if job["spec"].get("suspend"):
         return said(status, Verdict(type=SUSPENDED, reason="JobSuspended", message="Job suspended"), now)
     if known:
         resumed = Verdict(type=SUSPENDED, reason="JobResumed", message="Job resumed")
-        return said({**status, "startTime": wire_time(now)}, resumed, now, holds=False)
+        return said({**status, "startTime": wire_time(now)}, resumed, now, true=False)
     return status
 
 

@@ -7,6 +7,7 @@ from tiphys.devcluster import job_status as words
 from tiphys.devcluster.claims import MANAGER, Claims
 from tiphys.devcluster.errors import StatusError
 from tiphys.devcluster.history import Event, Stored
+from tiphys.devcluster.job_indexes import index_of, indexed, next_indexes
 from tiphys.devcluster.kinds import JOBS, PODS
 from tiphys.devcluster.podindex import PodIndex, controller_of, is_leaving, is_ready, labels_of
 from tiphys.devcluster.resources import ResourceType
@@ -21,7 +22,7 @@ JobKey = tuple[str, str, str]
 
 
 class Jobs:
-    """The Job controller, and what deletes Jobs that are over for long enough. Indexed Jobs are left alone."""
+    """The Job controller, and what deletes Jobs that are over for long enough."""
 
     def __init__(self, store: Store, pods: PodIndex) -> None:
         self._store = store
@@ -51,8 +52,6 @@ class Jobs:
         job = found.manifest
         if words.is_finished(job):
             return self._forget(found, now)
-        if job["spec"].get("completionMode") == "Indexed":
-            return None
         pods = self._claims.of(found)
         count = words.tally(job, pods)
         verdict = words.judge(job, count, now)
@@ -62,7 +61,7 @@ class Jobs:
         active, wake_at = self._manage(found, pods, count, now)
         status = words.suspended(job, words.reported(job, count, active, now), now)
         self._write(found, status)
-        self._let_go_noted(pods, count)
+        self._let_go_ended(pods, count)
         ends_at = words.deadline({**job, "status": status})
         return min((at for at in (wake_at, ends_at) if at is not None), default=None)
 
@@ -85,7 +84,10 @@ class Jobs:
         next_at = words.next_pod_at(pods)
         if missing > 0 and next_at is not None and next_at > now:
             return active, next_at
-        return [*active, *(self._create(job) for _ in range(missing))], None
+        if count.done is None:
+            return [*active, *(self._create(job) for _ in range(missing))], None
+        under_way = [index_of(each.manifest) for each in active]
+        return [*active, *(self._create(job, each) for each in next_indexes(job.manifest, count.done, under_way, max(0, missing)))], None
 
     def _end(self, job: Stored, pods: Sequence[Stored], count: words.Tally, verdict: words.Verdict, now: datetime) -> None:
         """End what still runs, and say that the Job is over once nothing runs and every end is counted."""
@@ -99,7 +101,7 @@ class Jobs:
             if verdict.type == words.WILL_COMPLETE:
                 status["completionTime"] = wire_time(now)
         self._write(job, status)
-        self._let_go_noted(pods, count)
+        self._let_go_ended(pods, count)
 
     def _forget(self, job: Stored, now: datetime) -> datetime | None:
         """Delete a Job that has been over for as long as it asked for."""
@@ -113,16 +115,17 @@ class Jobs:
 
     # -- writing -------------------------------------------------------------------------------------------------------
 
-    def _create(self, job: Stored) -> Stored:
+    def _create(self, job: Stored, index: int | None = None) -> Stored:
         manifest = pod_of(job, self._claims.reference(job))
+        if index is not None:
+            manifest = indexed(manifest, job.name, index)
         manifest["metadata"]["finalizers"] = [*manifest["metadata"].get("finalizers", ()), words.FINALIZER]
         made = self._store.create(PODS, manifest, namespace=job.namespace, manager=MANAGER)
         return self._store.fetch(PODS, made["metadata"]["name"], namespace=job.namespace)
 
-    def _let_go_noted(self, pods: Sequence[Stored], count: words.Tally) -> None:
-        noted = {uid for uids in count.noted.values() for uid in uids}
+    def _let_go_ended(self, pods: Sequence[Stored], count: words.Tally) -> None:
         for pod in pods:
-            if pod.manifest["metadata"]["uid"] in noted:
+            if pod.manifest["metadata"]["uid"] in count.ended:
                 self._let_go(pod)
 
     def _let_go(self, pod: Stored) -> None:

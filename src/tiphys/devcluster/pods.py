@@ -314,7 +314,7 @@ class Kubelet:
 
     def _leave(self, pod: Stored, running: _Running | None, now: datetime) -> datetime | None:
         if running is None:
-            self._finish(pod)
+            self._finish(pod, now)
             return None
         if running.leaving_since is None:
             running.leaving_since = now
@@ -335,11 +335,15 @@ class Kubelet:
             if running.server.busy:
                 return now + _LOOK_AGAIN
         self._forget((pod.namespace, pod.name), running)
-        self._finish(pod)
+        self._finish(pod, now)
         return None
 
-    def _finish(self, pod: Stored) -> None:
-        """Tell the API server that the pod's processes have ended."""
+    def _finish(self, pod: Stored, now: datetime) -> None:
+        """Tell the API server that the pod's processes have ended; who holds the pod by a finalizer reads it in its phase."""
+        if pod.manifest["metadata"].get("finalizers") and not has_ended(pod.manifest):
+            address = (pod.manifest.get("status") or {}).get("podIP", "")
+            life = Life(address=address, started=now, runs=False, ready=False, problem="", crashes=False, exit_code=KILLED, ended=now)
+            self._write(pod, life, now)
         uid = pod.manifest["metadata"]["uid"]
         try:
             self.store.delete(PODS, pod.name, namespace=pod.namespace, grace_seconds=0, preconditions={"uid": uid})

@@ -8,6 +8,7 @@ import pytest
 from devcluster_objects import Manifest, job
 from tiphys.devcluster.behaviour import Behaviour
 from tiphys.devcluster.errors import StatusError
+from tiphys.devcluster.job_indexes import INDEX, read_indexes, written
 from tiphys.devcluster.kinds import JOBS
 from tiphys.devcluster.patching import PatchKind
 from tiphys.devcluster.podlife import stage_of
@@ -173,6 +174,43 @@ def test_each_end_is_counted_once_whoever_deletes_the_pod() -> None:
 
     assert replaced == (1, 0, 1)
     assert (world.counts, world.pods) == ((0, 2, 1), [])
+
+
+def test_a_pod_is_replaced_when_it_has_ended_if_the_job_asks_for_that() -> None:
+    world = World("v1", podReplacementPolicy="Failed")
+    (first,) = world.cluster.pods()
+
+    world.cluster.evict(first["metadata"]["name"])
+    world.cluster.advance(1)
+    leaving = world.counts, world.manifest["status"]["terminating"], len(world.pods)
+    world.cluster.advance(15)
+
+    assert leaving == ((0, 0, 0), 1, 1)
+    assert (world.counts, world.pods) == ((1, 0, 1), ["Running"])
+
+
+def test_each_index_is_done_once_the_lowest_first() -> None:
+    world = World("ends-5s", completionMode="Indexed", completions=5, parallelism=2)
+    (first, second) = world.cluster.pods()
+    world.cluster.evict(second["metadata"]["name"])
+    world.cluster.advance(5)
+    begun = world.manifest["status"]["completedIndexes"]
+
+    world.cluster.advance(100)
+
+    marks = [pod["metadata"]["annotations"][INDEX] for pod in (first, second)]
+    assert sorted(marks) == ["0", "1"]
+    assert first["metadata"]["generateName"] == f"work-{marks[0]}-"
+    assert first["spec"]["containers"][0]["env"][0]["name"] == "JOB_COMPLETION_INDEX"
+    assert begun == "0,1", "the index of a pod that was lost is given again"
+    assert (world.counts, world.manifest["status"]["completedIndexes"]) == ((0, 5, 1), "0-4")
+    assert sorted(pod["metadata"]["labels"][INDEX] for pod in world.cluster.pods()) == ["0", "1", "2", "3", "4"]
+    assert world.conditions[-1] == ("Complete", "CompletionsReached")
+
+
+@pytest.mark.parametrize("text", ["", "0", "0,1", "0-2", "0,2-4,6,8,9"])
+def test_indexes_are_written_as_they_are_read(text: str) -> None:
+    assert written(read_indexes(text)) == text
 
 
 def test_a_job_at_rest_writes_nothing() -> None:
