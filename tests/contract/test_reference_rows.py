@@ -26,6 +26,7 @@ from rows import (
     TRIGGERS_COMING,
     TRIGGERS_ELSEWHERE,
 )
+from rules import NUMBERED, TABLES
 from tiphys.api import names, words
 from tiphys.cli.options import CONNECTION
 from tiphys.cli.run import controller
@@ -163,8 +164,21 @@ def test_every_name_on_an_object_is_a_constant() -> None:
     assert labels - constants == {"Step", "Background", "PrePromotion", "PostPromotion", "argo-rollouts.argoproj.io/restarted-after"}
 
 
+@needs_reference
+@pytest.mark.parametrize("number", NUMBERED)
+def test_every_numbered_rule_has_its_test(number: str) -> None:
+    assert re.findall(r"^(\d+)\. ", section(LIFECYCLE, number), re.MULTILINE) == list(NUMBERED[number])
+
+
+@needs_reference
+@pytest.mark.parametrize("number", TABLES)
+def test_every_row_of_a_rule_has_its_test(number: str) -> None:
+    assert [row[0].replace("`", "") for row in table(section(LIFECYCLE, number))] == list(TABLES[number])
+
+
 def test_every_test_that_is_named_exists() -> None:
-    named = (EVENTS_ELSEWHERE, FIELDS_ELSEWHERE, CONDITIONS_ELSEWHERE, PHASES_ELSEWHERE, TRIGGERS_ELSEWHERE, DELAYS_ELSEWHERE)
+    rules = (*NUMBERED.values(), *TABLES.values())
+    named = (*rules, EVENTS_ELSEWHERE, FIELDS_ELSEWHERE, CONDITIONS_ELSEWHERE, PHASES_ELSEWHERE, TRIGGERS_ELSEWHERE, DELAYS_ELSEWHERE)
     for place in (place for table_of in named for place in table_of.values()):
         file, _, name = place.partition("::")
         assert re.search(rf"^(async )?def {name}\(", (TESTS / file).read_text(encoding="utf-8"), re.MULTILINE), place
