@@ -143,6 +143,28 @@ def test_owners_pause_and_resume() -> None:
     assert story.condition("Paused") == ("False", "RolloutPaused")
 
 
+def test_what_its_owner_holds_follows_a_change_of_replicas_as_far_as_the_surge_allows() -> None:
+    """Both sides keep their ratio, rounded up: together that can be more pods than `maxSurge` allows (S11)."""
+    story = told(weight(50), PAUSE_STEP, replicas=1, routing="none")
+    story.set_image("2")
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.pause()
+    story.advance(1)
+    before = story.sizes
+
+    story.edit_spec(replicas=2)
+    story.advance(60)
+
+    assert (before, story.sizes) == ({"1": 1, "2": 1}, {"1": 2, "2": 1})
+    assert (story.phase, story.status.message) == ("Paused", "manually paused")
+    assert "UnsafeActionRefused" not in story.events
+    story.resume()
+    story.promote()
+    story.rest()
+    assert (story.phase, story.stable, story.sizes) == ("Healthy", "2", {"2": 2})
+    assert story.onlooker.problems == []
+
+
 def test_a_retry_begins_at_the_first_step_with_the_same_pods() -> None:
     story = told(weight(40), PAUSE_STEP, routing="none")
     story.set_image("2")

@@ -160,7 +160,7 @@ def _size_basic(now: Situation) -> tuple[Sizing, ...]:
     """Size by counts alone: one ReplicaSet moves a pass, stable first, then new, then the others (lifecycle 4)."""
     new, stable = now.revisions.new, now.revisions.stable
     if now.position.halted:
-        return tuple(_kept_ratio(now, rs) for rs in now.revisions.all if rs is new or rs is stable)
+        return _kept_ratios(now)
     counts = next_counts(
         replicas=now.replicas,
         weight=now.maximum if now.position.promoted or now.position.fresh else asked_weight(now),
@@ -209,6 +209,22 @@ def _old(rs: ReplicaSet) -> OldSize:
         name=rs.metadata.name,
         revision=names.revision(rs.metadata.annotations),
     )
+
+
+def _kept_ratios(now: Situation) -> tuple[Sizing, ...]:
+    """Let both sides of a halted Rollout follow, stable first, as far as `maxSurge` allows (S11): both are rounded up."""
+    new, stable = now.revisions.new, now.revisions.stable
+    total = sum(rs.spec.replicas for rs in now.revisions.all)
+    room = max(total, now.replicas + values.max_surge(now.canary, now.replicas)) - total
+    sizings: list[Sizing] = []
+    for rs in (stable, None if new is stable else new):
+        if rs is None:
+            continue
+        sizing = _kept_ratio(now, rs)
+        grown = min(sizing.pods - rs.spec.replicas, room)
+        room -= max(0, grown)
+        sizings.append(replace(sizing, pods=rs.spec.replicas + grown))
+    return tuple(sizings)
 
 
 def _kept_ratio(now: Situation, rs: ReplicaSet) -> Sizing:
