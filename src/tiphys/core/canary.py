@@ -28,6 +28,7 @@ from tiphys.core.situation import Situation, situation
 from tiphys.core.sizes import size_all
 from tiphys.core.sizing import Sizing
 from tiphys.core.slots import Slots
+from tiphys.core.spare import find_spare, with_spare
 from tiphys.core.templates import change_templates
 from tiphys.core.verified import not_verified
 from tiphys.core.weights import grant_weight, look_behind
@@ -43,20 +44,22 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
     """
     now = situation(seen, canary)
     routing = _route(now)
-    sizings = size_all(now, now.slots, granted=routing.granted)
-    step = progress(now, now.slots, routing.wish)
-    marks = Marks.of(canary.canary_metadata, canary.stable_metadata)
-    changes = change_templates(seen, now.revisions, replicas=now.replicas, marks=marks, apart=canary.anti_affinity)
-    resizing = resize(seen, now.revisions, sizings, replicas=now.replicas, changes=changes)
     restart = restart_pods(
         seen,
         now.revisions,
         replicas=now.replicas,
         unavailable=values.max_unavailable(canary, now.replicas),
         started=now.position.started,
+        spare=find_spare(now, granted=routing.granted),
     )
+    sizings = with_spare(size_all(now, now.slots, granted=routing.granted), restart.spare, now.revisions)
+    step = progress(now, now.slots, routing.wish)
+    marks = Marks.of(canary.canary_metadata, canary.stable_metadata)
+    changes = change_templates(seen, now.revisions, replicas=now.replicas, marks=marks, apart=canary.anti_affinity)
+    resizing = resize(seen, now.revisions, sizings, replicas=now.replicas, changes=changes)
     draft = _draft(now, step, routing, restarted_at=restart.restarted_at)
-    told = _report(now, step, draft, created="" if changes.create is None else changes.create.name)
+    created = "" if changes.create is None else changes.create.name
+    told = _report(now, step, draft, created=created, spare=0 if restart.spare is None else 1)
     unheard = _not_confirmed(now)
     return Plan(
         actions=(
@@ -238,7 +241,7 @@ def _analysed(now: Situation, step: Progress, status: CanaryStatus) -> CanarySta
     )
 
 
-def _report(now: Situation, step: Progress, draft: RolloutStatus, *, created: str) -> Report:
+def _report(now: Situation, step: Progress, draft: RolloutStatus, *, created: str, spare: int = 0) -> Report:
     facts = Facts(
         now=now.seen.now,
         rollout=now.seen.rollout,
@@ -254,6 +257,7 @@ def _report(now: Situation, step: Progress, draft: RolloutStatus, *, created: st
         completion=completion_of(now.seen, now.revisions, now.position, becomes_stable=step.promoted),
         attempt_started=now.position.started,
         unverified=_unverified(now),
+        spare=spare,
     )
     in_flight = now.forward and not step.promoted
     if not (in_flight and now.seen.rollout.spec.progress_deadline_abort and timed_out(facts)):

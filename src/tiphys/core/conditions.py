@@ -59,8 +59,8 @@ def is_healthy(facts: Facts) -> bool:
     The reference also asks that an earlier pass has seen this generation. A pass here judges the spec it has just read, so that
     would only make the Healthy condition flicker at every edit.
     """
-    draft, replicas = facts.draft, facts.replicas
-    if draft.updated_replicas != replicas or draft.available_replicas != replicas:
+    draft, enough = facts.draft, range(facts.replicas, facts.replicas + facts.spare + 1)
+    if draft.updated_replicas not in enough or draft.available_replicas not in enough:
         return False
     blue_green = facts.blue_green
     if blue_green is not None:
@@ -69,7 +69,7 @@ def is_healthy(facts: Facts) -> bool:
         return shown.active_selector == draft.current_pod_hash and preview_right
     canary = facts.rollout.spec.strategy.canary
     steps = 0 if canary is None else len(canary.steps)
-    return facts.completed and draft.replicas == replicas and (draft.current_step_index or 0) >= steps
+    return facts.completed and draft.replicas in enough and (draft.current_step_index or 0) >= steps
 
 
 def with_health(conditions: Conditions, facts: Facts, now: datetime) -> Conditions:

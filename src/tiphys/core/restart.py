@@ -1,23 +1,30 @@
 """Which pods go now, so that all of them are younger than `restartAt`? (Lifecycle reference 8.1.)"""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from tiphys.api.rollout import Rollout
-from tiphys.api.workloads import Pod
+from tiphys.api.workloads import Pod, ReplicaSet
 from tiphys.core.actions import Because, EvictPod, Why
 from tiphys.core.observed import Observed
 from tiphys.core.revisions import Revisions
+from tiphys.core.spare import Spare
 
 LOOK_AGAIN = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restart:
-    """The evictions of this pass, and what stays to be done; *restarted_at* is what the status reports."""
+    """
+    The evictions of this pass, and what stays to be done; *restarted_at* is what the status reports.
+
+    *spare* names the ReplicaSet that has one pod more until its old ones are gone, and how many that makes.
+    """
 
     restarted_at: datetime | None
     evictions: tuple[EvictPod, ...] = ()
+    spare: tuple[str, int] | None = None
     because: Because | None = None
     wake_at: datetime | None = None
 
@@ -28,11 +35,14 @@ def restart_due(rollout: Rollout, now: datetime) -> bool:
     return wanted is not None and now > wanted and rollout.status.restarted_at != wanted
 
 
-def restart_pods(seen: Observed, revisions: Revisions, *, replicas: int, unavailable: int, started: bool) -> Restart:
+def restart_pods(
+    seen: Observed, revisions: Revisions, *, replicas: int, unavailable: int, started: bool, spare: Spare | None = None
+) -> Restart:
     """
     Evict as many old pods as availability allows; neither a pause nor an abort stops this.
 
-    *replicas* are wanted, *unavailable* of them may be missing (pods); *started* tells that an update begins in this pass.
+    *replicas* are wanted, *unavailable* of them may be missing (pods); *started* tells that an update begins in this pass. With a *spare*
+    pod none is missing.
 
     A pod created before `restartAt` is old; an evicted one counts as old until it is gone. A new template cancels the restart, because
     it brings new pods anyway (lifecycle 6.6 as documented).
@@ -50,8 +60,12 @@ def restart_pods(seen: Observed, revisions: Revisions, *, replicas: int, unavail
     old = [pod for pod in seen.pods if pod.metadata.creation_timestamp is not None and pod.metadata.creation_timestamp < wanted]
     if not old:
         return Restart(restarted_at=wanted)
-    room = _room(seen, revisions, replicas=replicas, unavailable=unavailable)
-    going = [pod for pod in old if pod.metadata.deletion_timestamp is None][: max(0, room)]
+    here = _spared(revisions, old, spare)
+    if here is None:
+        going = _staying(old)[: max(0, _room(seen, revisions, replicas=replicas, unavailable=unavailable))]
+    else:
+        room = _count(seen, _of(here.replica_set, seen.pods)) - here.wanted
+        going = _staying(_of(here.replica_set, old))[: max(0, min(room, _count(seen, seen.pods) - here.least))]
     wake_at = seen.now + LOOK_AGAIN
     because = Because(
         why=Why.RESTARTING,
@@ -63,17 +77,58 @@ def restart_pods(seen: Observed, revisions: Revisions, *, replicas: int, unavail
     return Restart(
         restarted_at=stored,
         evictions=tuple(EvictPod(name=pod.metadata.name, uid=pod.metadata.uid) for pod in going),
+        spare=None if here is None else (here.replica_set.metadata.name, here.wanted + 1),
         because=because,
         wake_at=wake_at,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Spared:
+    """The ReplicaSet that is restarted now, the pods that it keeps, and those that all ReplicaSets keep together."""
+
+    replica_set: ReplicaSet
+    wanted: int
+    least: int
+
+
+def _spared(revisions: Revisions, old: Sequence[Pod], spare: Spare | None) -> _Spared | None:
+    """
+    Find the ReplicaSet whose old pods go next, one for each pod more that it has.
+
+    Nothing where no pod may be added: then an update holds the room, and pods beyond those wanted are there anyway. Pods of versions that
+    are on their way out have nobody to stand in for.
+    """
+    if spare is None:
+        return None
+    for name, wanted in spare.wanted.items():
+        found = next((rs for rs in revisions.all if rs.metadata.name == name), None)
+        if found is None or not wanted or not _of(found, old):
+            continue
+        others = sum(rs.spec.replicas for rs in revisions.all if rs is not found)
+        if spare.most is None or others + max(wanted + 1, found.spec.replicas) <= spare.most:
+            return _Spared(replica_set=found, wanted=wanted, least=spare.least)
+        return None
+    return None
+
+
+def _of(found: ReplicaSet, pods: Iterable[Pod]) -> list[Pod]:
+    return [pod for pod in pods if pod.metadata.controller is not None and pod.metadata.controller.uid == found.metadata.uid]
+
+
+def _staying(pods: Iterable[Pod]) -> list[Pod]:
+    return [pod for pod in pods if pod.metadata.deletion_timestamp is None]
 
 
 def _room(seen: Observed, revisions: Revisions, *, replicas: int, unavailable: int) -> int:
     """Give how many available pods may go: at least one where all are there, as the reference does."""
     total = max(replicas, sum(rs.spec.replicas for rs in revisions.all))
     missing = max(unavailable, 1)
-    have = sum(1 for pod in seen.pods or () if _available(pod, seen))
-    return have - (total - missing)
+    return _count(seen, seen.pods or ()) - (total - missing)
+
+
+def _count(seen: Observed, pods: Iterable[Pod]) -> int:
+    return sum(1 for pod in pods if _available(pod, seen))
 
 
 def _available(pod: Pod, seen: Observed) -> bool:
