@@ -10,7 +10,7 @@ from scenarios import PAUSE_STEP, Routing, Story, told, weight
 from tiphys.api import names
 from tiphys.api.meta import wire_time
 
-SURGE_FIRST = {"maxUnavailable": 0, "maxSurge": 1}
+SURGE_FIRST: dict[str, Any] = {"maxUnavailable": 0, "maxSurge": 1}
 
 
 class Least:

@@ -1,8 +1,12 @@
 """What are the reasons, phases and messages that users and other programs read? (Lifecycle reference 2 and 10.)"""
 
 from collections.abc import Iterable
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
+
+from tiphys.api.errors import SpecError
+from tiphys.api.meta import wire_time
 
 GROUP: Final = "argoproj.io"
 VERSION: Final = "v1alpha1"
@@ -28,6 +32,8 @@ class ConditionType(StrEnum):
     HEALTHY = "Healthy"
     REPLICA_FAILURE = "ReplicaFailure"
     INVALID_SPEC = "InvalidSpec"
+    PROGRESS_DEADLINE = "ProgressDeadline"
+    """Our own: when an update that stands still from now on has timed out (decision 0026)."""
 
 
 class PauseReason(StrEnum):
@@ -53,6 +59,7 @@ class Reason(StrEnum):
     ROLLOUT_RETRY = "RolloutRetry"
     ROLLOUT_ABORTED = "RolloutAborted"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    DEADLINE_RUNS = "DeadlineRuns"
     AVAILABLE = "AvailableReason"
     ROLLOUT_COMPLETED = "RolloutCompleted"
     ROLLOUT_NOT_COMPLETED = "RolloutNotCompleted"
@@ -80,6 +87,7 @@ class Reason(StrEnum):
     UNSAFE_ACTION = "UnsafeActionRefused"
     FOREIGN_ROUTE_REMOVED = "ForeignRouteRemoved"
     OBJECT_OVERWRITTEN = "ObjectOverwritten"
+    SPEC_WARNING = "SpecWarning"
 
 
 class EventType(StrEnum):
@@ -127,6 +135,16 @@ def timed_out(kind: str, name: str, *, unverified: str = "") -> str:
     """Say that the progress deadline passed, and what a verifier said last that has not confirmed the traffic."""
     said = f'{kind} "{name}" has timed out progressing.'
     return f"{said} The traffic is not verified: {unverified}" if unverified else said
+
+
+def accepted_but(warnings: Iterable[SpecError]) -> str:
+    """Say what in a spec is accepted for the sake of old manifests, and has no meaning or another one than it seems to have."""
+    return "the spec is accepted, but " + "; ".join(str(warning) for warning in warnings)
+
+
+def times_out(at: datetime) -> str:
+    """Say when the progress deadline passes."""
+    return f"times out at {wire_time(at)} unless the update moves"
 
 
 def patching_ingresses(names: Iterable[str], weight: int) -> str:

@@ -23,6 +23,11 @@ def without_invalid_spec(conditions: Conditions) -> Conditions:
     return _without(conditions, ConditionType.INVALID_SPEC)
 
 
+def without_deadline(conditions: Conditions) -> Conditions:
+    """Forget when the update would have timed out."""
+    return _without(conditions, ConditionType.PROGRESS_DEADLINE)
+
+
 def holds(conditions: Conditions, kind: ConditionType) -> bool:
     """Tell whether the condition exists and is True."""
     found = conditions.get(kind)
@@ -120,7 +125,7 @@ def with_invalid_spec(conditions: Conditions, message: str, now: datetime) -> Co
     old = conditions.get(ConditionType.INVALID_SPEC)
     if old is not None and old.message == message:
         return conditions
-    others = _without(conditions, ConditionType.INVALID_SPEC)
+    others = _without(without_deadline(conditions), ConditionType.INVALID_SPEC)
     return with_condition(others, ConditionType.INVALID_SPEC, status="True", reason=Reason.INVALID_SPEC, message=message, now=now)
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from tiphys.api import defaults, words
 from tiphys.api.meta import whole_seconds
 from tiphys.api.words import ConditionType, Reason
-from tiphys.core.conditions import Conditions, holds, is_healthy, progress_reason, read_conditions, with_condition
+from tiphys.core.conditions import Conditions, holds, is_healthy, progress_reason, read_conditions, with_condition, without_deadline
 from tiphys.core.facts import Facts
 
 _STANDS_STILL = frozenset({Reason.ROLLOUT_ABORTED, Reason.ROLLOUT_PAUSED})
@@ -24,6 +24,21 @@ def wake_up(facts: Facts, conditions: Conditions) -> datetime | None:
     if found.reason in _STANDS_STILL or _no_deadline(facts) or is_healthy(facts):
         return None
     return found.last_update_time + _allowed(facts) + timedelta(seconds=1)
+
+
+def with_deadline(conditions: Conditions, facts: Facts, now: datetime) -> Conditions:
+    """
+    Say when the update has timed out if nothing moves; nothing where no deadline runs (12.5 #1593).
+
+    A condition of our own: it is valid in every version of the CRD, and the messages that clients know stay as they are.
+    """
+    found = conditions.get(ConditionType.PROGRESSING)
+    if wake_up(facts, conditions) is None or found is None or found.last_update_time is None:
+        return without_deadline(conditions)
+    kind, message = ConditionType.PROGRESS_DEADLINE, words.times_out(found.last_update_time + _allowed(facts))
+    known = conditions.get(kind)
+    news = known is None or known.message != message
+    return with_condition(conditions, kind, status="True", reason=Reason.DEADLINE_RUNS, message=message, now=now, rewrite=news)
 
 
 def with_progress(conditions: Conditions, facts: Facts, now: datetime, *, turned_ill: bool) -> Conditions:

@@ -1,8 +1,12 @@
 """Given this picture, what should happen next, and why?"""
 
+from dataclasses import replace
+
 from tiphys.api.errors import SpecError
-from tiphys.api.rollout import BlueGreenStrategy
-from tiphys.core.actions import Because, Plan, RouteTraffic, UpdateRollout, Why
+from tiphys.api.rollout import BlueGreenStrategy, Rollout
+from tiphys.api.specwarnings import spec_warnings
+from tiphys.api.words import EventType, Reason, accepted_but
+from tiphys.core.actions import Because, Event, Plan, RouteTraffic, UpdateRollout, Why
 from tiphys.core.bluegreen import decide_blue_green, report_blue_green_standstill
 from tiphys.core.canary import decide_canary, report_standstill
 from tiphys.core.intent import Role
@@ -33,9 +37,8 @@ def decide(seen: Observed, *, analysed: bool = False) -> Plan:
     if rollout.spec.replicas is None:
         counted = None if seen.workload is None else seen.workload.replicas  # 12.5 #4110
         return Plan(actions=(UpdateRollout(replicas=1 if counted is None else counted),), status=rollout.status)
-    if canary is None:
-        return decide_blue_green(seen, blue_green or BlueGreenStrategy())
-    return decide_canary(seen, canary)
+    plan = decide_blue_green(seen, blue_green or BlueGreenStrategy()) if canary is None else decide_canary(seen, canary)
+    return replace(plan, events=(*plan.events, *_warned(rollout)))
 
 
 def standstill(seen: Observed, *, analysed: bool = False) -> Report | None:
@@ -52,6 +55,14 @@ def standstill(seen: Observed, *, analysed: bool = False) -> Report | None:
     if blue_green is not None and canary is None:
         return report_blue_green_standstill(seen, blue_green)
     return None if canary is None else report_standstill(seen, canary)
+
+
+def _warned(rollout: Rollout) -> tuple[Event, ...]:
+    """Warn, in the first pass over an edit, of what was accepted although it is hardly meant (12.4)."""
+    if rollout.status.observed_generation == str(rollout.metadata.generation):
+        return ()
+    warnings = spec_warnings(rollout)
+    return (Event(reason=Reason.SPEC_WARNING, message=accepted_but(warnings), type=EventType.WARNING),) if warnings else ()
 
 
 def _decide_invalid(seen: Observed, problems: tuple[SpecError, ...]) -> Plan:

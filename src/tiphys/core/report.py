@@ -26,10 +26,11 @@ from tiphys.core.conditions import (
     with_invalid_spec,
     with_pause,
     with_replica_failure,
+    without_deadline,
     without_health,
     without_invalid_spec,
 )
-from tiphys.core.deadline import timed_out, wake_up, with_progress
+from tiphys.core.deadline import timed_out, wake_up, with_deadline, with_progress
 from tiphys.core.durations import find_duration
 from tiphys.core.facts import Facts
 from tiphys.core.phase import MORE_TO_UPDATE, find_phase, find_trouble
@@ -99,7 +100,7 @@ def not_created(rollout: Rollout, name: str, error: str, now: datetime) -> Repor
     message = words.create_failed(name, error)
     at = whole_seconds(now)
     after = with_condition(
-        without_health(read_conditions(stored), at),
+        without_health(without_deadline(read_conditions(stored)), at),
         ConditionType.PROGRESSING,
         status="False",
         reason=Reason.REPLICA_SET_CREATE_ERROR,
@@ -134,7 +135,7 @@ def _conditions(before: Conditions, facts: Facts, now: datetime) -> Conditions:
     after = with_pause(after, facts, now)
     after = with_availability(after, facts, now)
     after = with_replica_failure(after, facts, now)
-    return with_completion(after, facts, now)
+    return with_deadline(with_completion(after, facts, now), facts, now)
 
 
 def _with_abort(conditions: Conditions, facts: Facts, now: datetime) -> Conditions:

@@ -40,9 +40,7 @@ def with_spare(sizings: Sequence[Sizing], added: tuple[str, int] | None, revisio
         return tuple(sizings)
     name, pods = added
     found = next(rs for rs in revisions.all if rs.metadata.name == name)
-    return tuple(
-        replace(serving(found, max(pods, each.pods)), because=each.because) if each.name == name else each for each in sizings
-    )
+    return tuple(replace(serving(found, max(pods, each.pods)), because=each.because) if each.name == name else each for each in sizings)
 
 
 def _at_rest(now: Situation, *, granted: int) -> dict[str, int]:

@@ -57,7 +57,7 @@ def test_conditions_given_to_a_rule_stay_as_they_are() -> None:
 
 
 def test_an_update_that_begins_tells_no_ill_health_of_a_rollout_that_never_was_healthy() -> None:
-    assert kinds(facts(draft=midway())) == ["Progressing", "Available", "Completed"]
+    assert kinds(facts(draft=midway())) == ["Progressing", "Available", "Completed", "ProgressDeadline"]
 
 
 @pytest.mark.parametrize(
