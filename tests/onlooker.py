@@ -63,13 +63,17 @@ class Onlooker:
     def after(self, verb: str, plural: str, body: str) -> None:
         before, now = self._before, self.glance()
         self._note_moment()
-        if before is None:
+        if before is None or not self._is_there():
             return
         canary = self.side("canary")
         if now.sides[canary].weight != before.sides[canary].weight:
             self.gained.append(now.sides[canary].weight)
         what = f"{verb} {plural} {body[:200]}"
         self.problems += [f"{problem} after {what}" for problem in self._wrong(before, now)]
+
+    def _is_there(self) -> bool:
+        """Whether the Rollout exists: of one that was let go only its own end was written."""
+        return self._find("Rollout") is not None
 
     def _note_moment(self) -> None:
         cluster = self._controller.cluster

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import pytest
 
+from deaths import crash_points
 from inprocess import InProcessController
 from scenarios import BETA, PAUSE_STEP, Routing, Story, app, blue_green_app, pause, scale, weight
 from settling.world import FIGURES
@@ -127,19 +128,6 @@ def _lasting(value: Any) -> Any:  # noqa: ANN401 - any JSON
             return [_lasting(item) for item in value]
         case _:
             return value
-
-
-def crash_points(plain: Story) -> list[tuple[int, int]]:
-    """
-    Give (before, after) of every moment to die at around the writes of a story without deaths.
-
-    After one write of a pass is the same moment as before the next one: nothing else happens in between, and whoever comes after knows
-    nothing of either.
-    """
-    moments = plain.onlooker.moments
-    assert len(moments) == 2 * plain.controller.api.writes
-    first_seen = {moment: at for at, moment in reversed(list(enumerate(moments)))}
-    return [(at // 2 + 1, 0) if at % 2 == 0 else (0, at // 2 + 1) for at in sorted(first_seen.values())]
 
 
 def steered(*steps: Manifest, routing: Routing = "istio") -> list[Manifest]:

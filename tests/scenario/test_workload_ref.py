@@ -5,42 +5,16 @@ from typing import Any
 
 import pytest
 
+from referring import DEPLOYMENT, deployment, pods_of_deployment, referring
 from scenarios import PAUSE_STEP, Story, app, at_rest, blue_green_app, template, weight
 from tiphys.api import names
 from tiphys.api.meta import Manifest
-from tiphys.controller.cluster import Kind
 from tiphys.devcluster.podindex import is_leaving, is_ready
-
-DEPLOYMENT: Kind = ("apps", "Deployment")
-REFERENCE = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
-
-
-def deployment(image: str = "1", *, replicas: int = 5, name: str = "web") -> Manifest:
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": "default"},
-        "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": "web"}}, "template": template(image)},
-    }
-
-
-def referring(
-    manifests: list[Manifest], *, workload: Manifest | None = None, keep: tuple[str, ...] = (), **reference: str
-) -> list[Manifest]:
-    """Let the Rollout among *manifests* take its template, its selector and what is not in *keep* from *workload*."""
-    *others, rollout = manifests
-    spec = {key: value for key, value in rollout["spec"].items() if key not in {"template", "selector"} or key in keep}
-    rollout = {**rollout, "spec": {**spec, "workloadRef": {**REFERENCE, **reference}}}
-    return [*others, *([deployment()] if workload is None else [workload]), rollout]
 
 
 def told(*steps: Manifest, workload: Manifest | None = None, routing: Any = "none", scale_down: str = "never", **fields: Any) -> Story:  # noqa: ANN401 - any JSON
     manifests = referring(app(*steps, routing=routing, **fields), workload=workload, scaleDown=scale_down)
     return at_rest(manifests)
-
-
-def pods_of_deployment(story: Story) -> int:
-    return int(story.controller.manifest(DEPLOYMENT, "web")["spec"]["replicas"])
 
 
 def set_image(story: Story, image: str) -> None:

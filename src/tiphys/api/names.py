@@ -46,6 +46,13 @@ RUNS_COUNT_AFTER: Final = "tiphys.dev/runs-count-after"
 """On a Rollout: when the newest AnalysisRun was made that an earlier attempt rests on, so that no retry is judged by it."""
 ROUTED_BY: Final = "tiphys.dev/routed-by"
 """The routers (JSON) through which a Rollout was steered, so that nothing is left behind when its spec names others."""
+ON_DELETE: Final = "tiphys.dev/on-delete"
+"""On a Rollout, by its owner: comma-separated words for what is put back before it goes (`FAREWELLS`); also the name of our finalizer."""
+RESET_TRAFFIC: Final = "reset-traffic"
+"""Route objects give everything to stable again and have no managed routes."""
+RESTORE_WORKLOAD: Final = "restore-workload"
+"""The Deployment that the template comes from gets the Rollout's count of pods back."""
+FAREWELLS: Final = (RESET_TRAFFIC, RESTORE_WORKLOAD)
 
 FIELD_MANAGER: Final = "rollouts-controller"
 

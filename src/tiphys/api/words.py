@@ -33,7 +33,7 @@ class ConditionType(StrEnum):
     REPLICA_FAILURE = "ReplicaFailure"
     INVALID_SPEC = "InvalidSpec"
     PROGRESS_DEADLINE = "ProgressDeadline"
-    """Our own: when an update that stands still from now on has timed out (decision 0026)."""
+    """Our own: when an update that stands still from now on has timed out (decision 0027)."""
 
 
 class PauseReason(StrEnum):
@@ -88,6 +88,8 @@ class Reason(StrEnum):
     FOREIGN_ROUTE_REMOVED = "ForeignRouteRemoved"
     OBJECT_OVERWRITTEN = "ObjectOverwritten"
     SPEC_WARNING = "SpecWarning"
+    PUT_BACK = "PutBackOnDelete"
+    NOT_PUT_BACK = "NotPutBackOnDelete"
 
 
 class EventType(StrEnum):

@@ -139,9 +139,10 @@ class _Pass:
                 ref = replica_set_ref(self._key.namespace, name)
                 await self._cluster.delete(self._key, ref, uid=metadata.uid, resource_version=metadata.resource_version, purpose=purpose)
                 return None
-            case UpdateRollout(annotations=annotations, replicas=replicas):
+            case UpdateRollout(annotations=annotations, replicas=replicas, finalizers=finalizers):
                 version = self._rollout.metadata.resource_version
-                await self._patch(rollout_ref(self._key), version, purpose, annotations=annotations, spec=_given(replicas=replicas))
+                spec = _given(replicas=replicas)
+                await self._patch(rollout_ref(self._key), version, purpose, annotations=annotations, spec=spec, finalizers=finalizers)
             case ScaleWorkload(kind=kind, name=name, replicas=replicas, resource_version=version):
                 ref = Ref(group=GROUPS[kind], kind=kind, namespace=self._key.namespace, name=name)
                 await self._patch(ref, version, purpose, annotations={}, spec=_given(replicas=replicas))
@@ -164,15 +165,26 @@ class _Pass:
                 assert_never(action)
         return action.event
 
-    async def _patch(self, ref: Ref, seen_version: str, purpose: str, *, annotations: Mapping[str, str | None], spec: Manifest) -> None:
-        """Change annotations and fields of the spec in one write, if the object is still as the decision saw it."""
+    async def _patch(
+        self,
+        ref: Ref,
+        seen_version: str,
+        purpose: str,
+        *,
+        annotations: Mapping[str, str | None],
+        spec: Manifest,
+        finalizers: Sequence[str] | None = None,
+    ) -> None:
+        """Change annotations, finalizers and fields of the spec in one write, if the object is still as the decision saw it."""
         metadata: Manifest = {"resourceVersion": self._versions.get(ref, seen_version)}
         if annotations:
             metadata["annotations"] = dict(annotations)
+        if finalizers is not None:
+            metadata["finalizers"] = list(finalizers)
         patch: Manifest = {"metadata": metadata}
         if spec:
             patch["spec"] = spec
-        if annotations or spec:
+        if annotations or spec or finalizers is not None:
             self._versions[ref] = await self._cluster.patch(self._key, ref, patch, purpose=purpose)
 
     async def _create(self, action: CreateReplicaSet, purpose: str) -> bool:

@@ -27,7 +27,7 @@ from tiphys.controller.indexes import (
 from tiphys.controller.keeping import own_replica_set, own_rollout, own_run
 from tiphys.controller.minding import Minding
 from tiphys.controller.named import Naming, services_of
-from tiphys.kube.store import Key, Store, identity, newer
+from tiphys.kube.store import Key, Store, Unreadable, identity, newer
 from tiphys.traffic.router import Ref, Search
 from tiphys.traffic.table import MARKS
 
@@ -122,9 +122,9 @@ class Mirror:
         """Give a Rollout, if it exists; one that does not decode as it was last readable."""
         return self.rollouts.get(*key)
 
-    def broken(self, key: Key) -> str | None:
-        """Say why a Rollout does not decode, if it does not."""
-        return self.rollouts.broken.get(key)
+    def broken(self, key: Key) -> Unreadable | None:
+        """Say which version of a Rollout does not decode, and why, if it does not."""
+        return self.rollouts.unreadable(key)
 
     def owned(self, uid: str) -> Sequence[ReplicaSet]:
         """Give the ReplicaSets whose controller is the owner *uid*, in no particular order."""

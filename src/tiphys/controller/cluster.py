@@ -12,7 +12,7 @@ from tiphys.api.words import GROUP
 from tiphys.api.workloads import EndpointSlice, Pod, ReplicaSet, Service
 from tiphys.core.actions import Event
 from tiphys.kube.events import About
-from tiphys.kube.store import Key
+from tiphys.kube.store import Key, Unreadable
 from tiphys.traffic.router import Ref, Search
 
 ROLLOUT: Final = "Rollout"
@@ -62,8 +62,8 @@ class Caches(Protocol):
     def rollout(self, key: Key) -> Rollout | None:
         """Give a Rollout, if it exists; one that does not decode as it was last readable."""
 
-    def broken(self, key: Key) -> str | None:
-        """Say why a Rollout does not decode, if it does not."""
+    def broken(self, key: Key) -> Unreadable | None:
+        """Say which version of a Rollout does not decode, and why, if it does not."""
 
     def owned(self, uid: str) -> Sequence[ReplicaSet]:
         """Give the ReplicaSets whose controller is the owner *uid*, in no particular order."""

@@ -10,9 +10,9 @@ import msgspec
 import structlog
 
 from tiphys.api import names, words
-from tiphys.api.codec import decode_rollout, status_patch
-from tiphys.api.errors import SpecError, TiphysError
-from tiphys.api.meta import Manifest, ObjectMeta, Wire
+from tiphys.api.codec import status_patch
+from tiphys.api.errors import TiphysError
+from tiphys.api.meta import Wire
 from tiphys.api.rollout import Rollout
 from tiphys.api.status import RolloutStatus
 from tiphys.api.words import EventType, Reason
@@ -31,17 +31,19 @@ from tiphys.controller.queue import WorkQueue
 from tiphys.controller.release import release
 from tiphys.controller.telemetry import Telemetry
 from tiphys.controller.trouble import CreationError, RefusedError, RoutingError, TakenNameError
+from tiphys.controller.unreadable import as_far_as_readable, let_go_unread
 from tiphys.controller.verify import Verifier
 from tiphys.controller.workload import Workloads
 from tiphys.core.actions import Event, Plan
 from tiphys.core.decide import standstill
 from tiphys.core.durations import attempts_ended
+from tiphys.core.farewell import give_up
 from tiphys.core.observed import Observed, Verification
 from tiphys.core.report import Report, invalid, not_created
 from tiphys.core.restart import restart_due
 from tiphys.kube.clock import Clock
 from tiphys.kube.errors import ConflictError, CredentialError, NotFoundError, ThrottledError, UnauthorizedError, UnreachableError
-from tiphys.kube.store import Key
+from tiphys.kube.store import Key, Unreadable
 from tiphys.traffic.router import Ref
 
 STALE_DELAY: Final = 0.1
@@ -102,6 +104,7 @@ class Passes:
         self._unasked: set[Key] = set()
         self._conflicts: dict[Key, int] = {}
         self._said: dict[Key, str] = {}
+        self._read: dict[Key, str] = {}
         self._traced: set[tuple[Key, str]] = set()
         self._greeted: set[str] = set()
 
@@ -128,6 +131,7 @@ class Passes:
         self._telemetry.forget(key)
         self._conflicts.pop(key, None)
         self._said.pop(key, None)
+        self._read.pop(key, None)
         self._unverified.pop(key, None)
         self._judged.pop(key, None)
         self._unasked.discard(key)
@@ -169,17 +173,15 @@ class Passes:
 
     async def _pass(self, key: Key) -> float | None:
         """Give the seconds until the next look, or nothing where only a change matters."""
-        problem = self._caches.broken(key)
-        if problem is not None:
-            return await self._report_unreadable(key, problem)
+        unreadable = self._caches.broken(key)
+        if unreadable is not None:
+            await self._report_unreadable(key, unreadable)
+            return None
         rollout = self._caches.rollout(key)
         if rollout is None:
-            if loading(self._caches, (ROLLOUT_KIND, REPLICA_SET_KIND)):
-                return LOADING_DELAY
-            await let_go(key, "", self._caches, self._cluster)
-            waits = await release(key, None, self._caches, self._cluster, self._naming)
-            return RELEASE_DELAY if waits else None
-        if rollout.metadata.deletion_timestamp is not None:
+            return await self._after_its_end(key)
+        leaving = rollout.metadata.deletion_timestamp is not None
+        if leaving and names.ON_DELETE not in rollout.metadata.finalizers:
             return None
         if self._caches.behind(key):
             self._telemetry.stale()
@@ -190,7 +192,7 @@ class Passes:
             return LOADING_DELAY
         self._greet(rollout)
         resolved = self._workloads.resolve(rollout)
-        if await claim(resolved.rollout, self._caches, self._cluster):
+        if not leaving and await claim(resolved.rollout, self._caches, self._cluster):
             return 0.0
         await let_go(key, rollout.metadata.uid, self._caches, self._cluster)
         sight = self._eye.look(rollout, resolved, await self._pods(key, resolved.rollout))
@@ -202,8 +204,13 @@ class Passes:
                 raise RoutingError([silence])
             written = await carry_out(plan, sight, self._cluster, self._gate)
         except TiphysError as error:
+            if await self._gives_up(sight, error):
+                return None
             await self._report_failure(key, sight.seen, error)
             raise
+        if leaving:
+            await leave(rollout, sight, plan, self._caches, self._cluster, self._naming.routers_of)
+            return self._next_look(key, plan.wake_at)
         self._note_contests(key, rollout, sight, written)
         if silence is not None and not _rests(plan.status):
             raise RoutingError([silence])
@@ -214,6 +221,14 @@ class Passes:
         self._said.pop(key, None)
         self._note_end(rollout.status, plan.status)
         return self._next_look(key, plan.wake_at)
+
+    async def _after_its_end(self, key: Key) -> float | None:
+        """Let go of what a Rollout that is gone has left its mark on."""
+        if loading(self._caches, (ROLLOUT_KIND, REPLICA_SET_KIND)):
+            return LOADING_DELAY
+        await let_go(key, "", self._caches, self._cluster)
+        waits = await release(key, None, self._caches, self._cluster, self._naming)
+        return RELEASE_DELAY if waits else None
 
     async def _pods(self, key: Key, rollout: Rollout) -> Sequence[Pod] | None:
         """Read the pods where a restart is due, or some lack metadata: too rare needs to watch every pod of a cluster."""
@@ -332,6 +347,14 @@ class Passes:
     def _retry(self, key: Key, *, at_least: float = 0.0) -> None:
         self._queue.retry(key, at_least=at_least)
 
+    async def _gives_up(self, sight: Sight, error: TiphysError) -> bool:
+        """Let a Rollout go that is being deleted, if what its owner wants to be put back has failed for long enough."""
+        plan = None if _passes_by_itself(error) else give_up(sight.seen, str(error))
+        if plan is None:
+            return False
+        await carry_out(plan, sight, self._cluster, self._gate)
+        return True
+
     # What a failed pass still writes
 
     async def _report_failure(self, key: Key, seen: Observed, error: TiphysError) -> None:
@@ -360,18 +383,25 @@ class Passes:
 
     # A Rollout that does not decode
 
-    async def _report_unreadable(self, key: Key, problem: str) -> float | None:
-        """Say in its status and by an event which field of a Rollout is wrong; nothing else happens to it."""
-        if self._said.get(key) == problem:
-            return None
+    async def _report_unreadable(self, key: Key, unreadable: Unreadable) -> None:
+        """
+        Say in its status and by an event which field of a Rollout is wrong; nothing else happens to it.
+
+        One that is being deleted is let go of: nobody can tell what its owner wants to be put back.
+        """
+        if self._read.get(key) == unreadable.version:
+            return
         raw = await self._cluster.reread(key, rollout_ref(key), purpose="see which field does not decode")
         if raw is None:
-            return None
-        rollout, error = _as_far_as_readable(key, raw, problem)
-        told = invalid(rollout, (error,), self._clock.now())
-        await self._write_report(key, rollout, told, purpose="condition: the Rollout does not decode")
-        self._said[key] = problem
-        return None
+            return
+        rollout, error = as_far_as_readable(key, raw, unreadable.problem)
+        if rollout.metadata.deletion_timestamp is not None:
+            await let_go_unread(key, rollout, self._cluster)
+        elif self._said.get(key) != unreadable.problem:
+            told = invalid(rollout, (error,), self._clock.now())
+            await self._write_report(key, rollout, told, purpose="condition: the Rollout does not decode")
+            self._said[key] = unreadable.problem
+        self._read[key] = rollout.metadata.resource_version
 
     # Writing
 
@@ -417,22 +447,3 @@ def _place(error: Exception) -> str:
     """Name where an error was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename}:{frames[-1].lineno}" if frames else type(error).__name__
-
-
-def _as_far_as_readable(key: Key, raw: Manifest, problem: str) -> tuple[Rollout, SpecError]:
-    """Give the metadata and status of a Rollout whose spec does not decode, and what is wrong with it."""
-    try:
-        decode_rollout(msgspec.json.encode(raw))
-        error = SpecError(field="spec", found=problem, wanted="a Rollout that can be read")
-    except SpecError as found:
-        error = found
-    metadata = _converted(raw.get("metadata"), ObjectMeta) or ObjectMeta(name=key.name, namespace=key.namespace)
-    status = _converted(raw.get("status"), RolloutStatus) or RolloutStatus()
-    return Rollout(metadata=metadata, status=status), error
-
-
-def _converted(raw: object, kind: type[W]) -> W | None:
-    try:
-        return msgspec.convert(raw or {}, kind)
-    except msgspec.ValidationError:
-        return None

@@ -102,7 +102,7 @@ class Eye:
         now, rollout = self._clock.now(), resolved.rollout
         memory = self._memory.setdefault(rollout.metadata.uid, _Memory())
         named = self._naming.of(rollout)
-        replica_sets = tuple(sorted(self._caches.owned(rollout.metadata.uid), key=lambda found: found.metadata.name))
+        replica_sets = tuple(sorted(self._replica_sets(rollout), key=lambda found: found.metadata.name))
         services = self._services(rollout, named)
         found = found_by(named.routers, rollout.metadata.uid, self._caches)
         self._caches.mind(key_of(rollout), made_beside(named.routers, found))
@@ -134,6 +134,13 @@ class Eye:
         self._memory.pop(rollout.metadata.uid, None)
         self._naming.forget(rollout.metadata.uid)
         self._verifier.forget(key_of(rollout))
+
+    def _replica_sets(self, rollout: Rollout) -> Sequence[ReplicaSet]:
+        """Give its ReplicaSets; of one that is being deleted those too that the garbage collector has orphaned, as was asked for."""
+        owned, selector = self._caches.owned(rollout.metadata.uid), rollout.spec.selector
+        if rollout.metadata.deletion_timestamp is None or selector is None:
+            return owned
+        return [*owned, *(stray for stray in self._caches.strays(rollout.metadata.namespace) if selector.matches(stray.metadata.labels))]
 
     def _services(self, rollout: Rollout, named: Named) -> Mapping[str, Service]:
         space = rollout.metadata.namespace

@@ -32,14 +32,16 @@ def of_action(action: Action, seen: Observed) -> str:
             return f"ReplicaSet {action.name}: {_changed(action)}{at}"
         case DeleteReplicaSet(name=name):
             return f"delete ReplicaSet {name} beyond the history limit{at}"
-        case UpdateRollout(annotations=annotations, replicas=replicas):
+        case UpdateRollout(annotations=annotations, replicas=replicas, finalizers=finalizers):
             parts = [f"{key.rpartition('/')[2]} {value}" for key, value in annotations.items()]
             parts += [f"replicas {replicas}"] if replicas is not None else []
+            parts += [f"finalizers {', '.join(finalizers) or 'none'}"] if finalizers is not None else []
             return f"Rollout: {', '.join(parts)}{at}"
         case SwitchService(name=name, before=before, pod_hash=pod_hash):
             return f"Service {name} from {before or 'no hash'} to {pod_hash}{at}"
         case ScaleWorkload(kind=kind, name=name, before=before, replicas=replicas):
-            return f"{kind} {name}: from {before} to {replicas} pods, which the Rollout's own replace"
+            why = "which the Rollout's own replace" if replicas < before else "because the Rollout is being deleted"
+            return f"{kind} {name}: from {before} to {replicas} pods, {why}"
         case LabelPod(name=name, change=change):
             return f"pod {name}: {', '.join([*change.labels, *change.annotations])}{at}"
         case EvictPod(name=name):

@@ -83,6 +83,7 @@ class Workloads:
             name=rollout.spec.workload_ref.name,
             generation=int(found["metadata"].get("generation") or 0),
             replicas=int(spec.get("replicas", 1)) if spec else None,
+            available=int((found.get("status") or {}).get("availableReplicas") or 0),
             resource_version=str(found["metadata"].get("resourceVersion", "")),
             scale_down=rollout.spec.workload_ref.scale_down,
         )

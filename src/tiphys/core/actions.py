@@ -81,10 +81,15 @@ class DeleteReplicaSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRollout:
-    """Change the Rollout itself (not its status): annotations and, where it had none, `spec.replicas` (pods)."""
+    """
+    Change the Rollout itself (not its status): annotations and, where it had none, `spec.replicas` (pods).
+
+    *finalizers* are all that it has afterwards, nothing where they stay.
+    """
 
     annotations: Mapping[str, str | None] = field(default_factory=dict)
     replicas: int | None = None
+    finalizers: tuple[str, ...] | None = None
     event: Event | None = None
 
 
@@ -185,6 +190,7 @@ class Why(StrEnum):
     RESTARTING = "its pods are being restarted"
     PAUSED_BEFORE_CUT_OVER = "the update waits before the active Service moves"
     ANALYSIS = "an analysis has not succeeded yet"
+    NOT_PUT_BACK = "it is being deleted, and something is not put back yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,14 @@ from tiphys.api.errors import SpecError
 from tiphys.api.rollout import BlueGreenStrategy, Rollout
 from tiphys.api.specwarnings import spec_warnings
 from tiphys.api.words import EventType, Reason, accepted_but
-from tiphys.core.actions import Because, Event, Plan, RouteTraffic, UpdateRollout, Why
+from tiphys.core.actions import Because, Event, Plan, UpdateRollout, Why
 from tiphys.core.bluegreen import decide_blue_green, report_blue_green_standstill
 from tiphys.core.canary import decide_canary, report_standstill
-from tiphys.core.intent import Role
+from tiphys.core.farewell import decide_farewell, farewell_problems, with_finalizer
 from tiphys.core.observed import Observed
 from tiphys.core.report import Report, invalid
-from tiphys.core.selectors import Exchange
-from tiphys.core.situation import situation
+from tiphys.core.retreat import retreat
 from tiphys.core.supported import unsupported_parts
-from tiphys.core.weights import look_behind
-from tiphys.core.wish import build_wish
 
 
 def decide(seen: Observed, *, analysed: bool = False) -> Plan:
@@ -24,12 +21,18 @@ def decide(seen: Observed, *, analysed: bool = False) -> Plan:
     Decide the next move of a Rollout; every wait is named.
 
     *analysed* says that somebody makes and runs the AnalysisRuns that its spec asks for; as long as nobody does, such a spec is refused.
-    An object on its way out is left alone: what it owned goes by owner references (lifecycle 0.1).
+    An object on its way out is left alone, and what it owned goes by owner references (lifecycle 0.1), unless its owner wants something
+    put back first.
     """
     rollout = seen.rollout
     if rollout.metadata.deletion_timestamp is not None:
-        return Plan(actions=(), status=rollout.status)
-    problems = (*seen.problems, *unsupported_parts(rollout, analysed=analysed))
+        return decide_farewell(seen)
+    return with_finalizer(_decide_living(seen, analysed=analysed), rollout)
+
+
+def _decide_living(seen: Observed, *, analysed: bool) -> Plan:
+    rollout = seen.rollout
+    problems = (*seen.problems, *unsupported_parts(rollout, analysed=analysed), *farewell_problems(rollout))
     canary = rollout.spec.strategy.canary
     blue_green = rollout.spec.strategy.blue_green
     if problems or (canary is None and blue_green is None):
@@ -50,7 +53,8 @@ def standstill(seen: Observed, *, analysed: bool = False) -> Report | None:
     """
     rollout = seen.rollout
     canary, blue_green = rollout.spec.strategy.canary, rollout.spec.strategy.blue_green
-    if rollout.spec.replicas is None or seen.problems or unsupported_parts(rollout, analysed=analysed):
+    leaving = rollout.metadata.deletion_timestamp is not None
+    if leaving or rollout.spec.replicas is None or seen.problems or unsupported_parts(rollout, analysed=analysed):
         return None
     if blue_green is not None and canary is None:
         return report_blue_green_standstill(seen, blue_green)
@@ -70,25 +74,5 @@ def _decide_invalid(seen: Observed, problems: tuple[SpecError, ...]) -> Plan:
     told = invalid(seen.rollout, problems, seen.now)
     name = f"Rollout {seen.rollout.metadata.name}"
     because = tuple(Because(why=Why.INVALID_SPEC, object=name, wanted=error.wanted, found=str(error.found)) for error in problems)
-    retreat = _retreat(seen)
-    return Plan(
-        actions=() if retreat is None else (retreat,), status=told.status, events=told.events, because=because, wake_at=told.wake_at
-    )
-
-
-def _retreat(seen: Observed) -> RouteTraffic | None:
-    """Take weight and routes from a canary that is aborted or has nobody left, if stable can answer."""
-    canary = seen.rollout.spec.strategy.canary
-    if canary is None or canary.traffic_routing is None:
-        return None
-    now = situation(seen, canary)
-    if now.slots is None or not now.revisions.stable_hash:
-        return None
-    behind = look_behind(now, now.slots)
-    lost = behind.canary == 0 or now.position.aborted
-    routed = now.slots.routed
-    if not lost or behind.stable == 0 or not (routed.canary or routed.header_routes or routed.mirrors):
-        return None
-    exchange = Exchange(stable=now.slots.stable.holds, canary=now.slots.canary.holds)
-    wish = build_wish(now, now.slots, behind, weight=0, exchange=exchange)
-    return RouteTraffic(wish=wish) if wish.weight(Role.CANARY) == 0 and not wish.header_routes and not wish.mirrors else None
+    back = retreat(seen)
+    return Plan(actions=() if back is None else (back,), status=told.status, events=told.events, because=because, wake_at=told.wake_at)

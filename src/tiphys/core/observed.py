@@ -70,13 +70,15 @@ class Workload:
     """
     What `workloadRef` refers to; the Rollout in the picture has its template.
 
-    *replicas* is nothing where the kind has no pods of its own; *scale_down* is `never`, `onsuccess`, `progressively` or empty.
+    *replicas* is nothing where the kind has no pods of its own, *available* counts those that are; *scale_down* is `never`, `onsuccess`,
+    `progressively` or empty.
     """
 
     kind: str
     name: str
     generation: int
     replicas: int | None = None
+    available: int = 0
     resource_version: str = ""
     scale_down: str = ""
 

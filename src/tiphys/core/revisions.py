@@ -20,6 +20,7 @@ _NOT_COPIED = frozenset(
         names.NOTIFIED,
         names.ROUTED_BY,
         names.RUNS_COUNT_AFTER,
+        names.ON_DELETE,
         names.TEMPLATE_DIGEST,
         names.SCALE_DOWN_DEADLINE,
         names.EPHEMERAL_METADATA,

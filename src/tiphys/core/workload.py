@@ -5,7 +5,7 @@ from dataclasses import replace
 from tiphys.api import names
 from tiphys.api.words import Phase
 from tiphys.core.actions import ScaleWorkload, UpdateRollout
-from tiphys.core.observed import Observed
+from tiphys.core.observed import Observed, Workload
 from tiphys.core.revisions import Revisions
 
 ON_SUCCESS, PROGRESSIVELY = "onsuccess", "progressively"
@@ -25,6 +25,11 @@ def observed_generation(seen: Observed) -> str:
     return "" if seen.workload is None else str(seen.workload.generation)
 
 
+def gives_up_pods(workload: Workload) -> bool:
+    """Tell whether pods of the Rollout take the place of those of *workload*."""
+    return workload.replicas is not None and workload.scale_down in {ON_SUCCESS, PROGRESSIVELY}
+
+
 def scale_workload(seen: Observed, revisions: Revisions, *, phase: str, replicas: int) -> ScaleWorkload | None:
     """
     Take away pods of a Deployment that the Rollout's own pods replace.
@@ -33,7 +38,7 @@ def scale_workload(seen: Observed, revisions: Revisions, *, phase: str, replicas
     of the first version's pods that is ready, before there is a stable version. `never`, the default, takes none.
     """
     workload = seen.workload
-    if workload is None or workload.replicas is None or workload.scale_down not in {ON_SUCCESS, PROGRESSIVELY}:
+    if workload is None or workload.replicas is None or not gives_up_pods(workload):
         return None
     wanted = workload.replicas
     if phase == Phase.HEALTHY:

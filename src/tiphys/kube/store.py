@@ -138,6 +138,10 @@ class Store(Generic[T]):
     def __contains__(self, key: object) -> bool:
         return key in self._objects or key in self._broken
 
+    def unreadable(self, key: Key) -> Unreadable | None:
+        """Give what is known of an object that cannot be decoded."""
+        return self._broken.get(key)
+
     @property
     def broken(self) -> Mapping[Key, str]:
         """Which objects cannot be decoded, and why; act on none of them."""

@@ -140,6 +140,20 @@ def test_a_rollout_that_does_not_decode_says_which_field_and_nothing_else_happen
     assert controller.rollout("web").status.phase == "Healthy"
 
 
+def test_a_rollout_that_does_not_decode_is_not_held_when_it_is_deleted() -> None:
+    controller = world(istio=False, settled=False, definitions=without_schemas())
+    broken = rollout_manifest("broken", istio=False)
+    broken["metadata"] |= {"annotations": {names.ON_DELETE: names.RESET_TRAFFIC}, "finalizers": ["team.example/other", names.ON_DELETE]}
+    broken["spec"]["minReadySeconds"] = "five"
+    controller.create(broken)
+    controller.cluster.advance(60)
+
+    controller.delete(ROLLOUT, "broken")
+    controller.cluster.advance(60)
+
+    assert controller.manifest(ROLLOUT, "broken")["metadata"]["finalizers"] == ["team.example/other"]
+
+
 def test_a_rollout_that_is_mended_goes_on() -> None:
     controller = world(istio=False, settled=False, definitions=without_schemas())
     broken = rollout_manifest("broken", istio=False)
