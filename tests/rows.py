@@ -121,6 +121,9 @@ CONDITIONS: Final = (
 )  # fmt: skip
 
 
+CONDITIONS_OF_OURS: Final = frozenset({("ProgressDeadline", "True", "DeadlineRuns")})
+"""Type, status and reason of what the reference does not say (decision 0027)."""
+
 CONDITIONS_ELSEWHERE: Final = {
     "ReplicaFailure": "unit/core/test_conditions.py::test_what_the_new_replica_set_cannot_do_is_passed_on_first",
 }
