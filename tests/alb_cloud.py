@@ -39,6 +39,14 @@ def ingress(name: str = "shop") -> Manifest:
     }
 
 
+def plain_ingress(service: str, name: str = "shop") -> Manifest:
+    """Give an Ingress whose requests all go to a Service, without an action."""
+    made = ingress(name)
+    path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": service, "port": {"number": 80}}}}
+    made["spec"]["rules"] = [{"host": "web.example", "http": {"paths": [path]}}]
+    return made
+
+
 def action(controller: InProcessController, name: str = "web-root") -> dict[str, int]:
     """Give the weights of an action by Service; none where it is not there."""
     text = controller.manifest(INGRESS, "shop")["metadata"].get("annotations", {}).get(f"{PREFIX}/actions.{name}")

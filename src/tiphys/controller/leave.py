@@ -68,6 +68,8 @@ async def leave(rollout: Rollout, sight: Sight, plan: Plan, caches: Mirror, clus
 def _in_place(seen: Observed, plan: Plan) -> bool:
     if any(isinstance(action, RouteTraffic) for action in plan.actions) or seen.problems:
         return False
+    if seen.rollout.spec.strategy.canary is None:
+        return True
     return seen.router is None or (seen.router.routed is not None and seen.router.verified is not Verification.NOT_YET)
 
 

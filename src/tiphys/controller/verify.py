@@ -12,7 +12,7 @@ from tiphys.api.stepvalidation import ROUTING
 from tiphys.controller.cluster import key_of
 from tiphys.controller.inquiries import Heard, Inquiries
 from tiphys.core.observed import Observed, RouterPicture, Verification
-from tiphys.core.verified import confirmed_before, nothing_waits
+from tiphys.core.verified import confirmed_before, nobody_is_asked, nothing_waits
 from tiphys.kube.store import Key, identity
 from tiphys.traffic.probe import share_probe
 from tiphys.traffic.router import Asking, Confirmation, Placing, Question, Ref, Router
@@ -64,7 +64,7 @@ class Verifier:
         probe = share_probe(seen) if picture is not None else None
         if probe is not None:
             asking.append(probe)
-        if picture is None or not asking:
+        if picture is None or not asking or nobody_is_asked(seen):
             self.forget(key)
             return Verified(picture=None if picture is None else replace(picture, balancers=()))
         if seen.problems:

@@ -21,9 +21,10 @@ from tiphys.core.bluegreen_gates import (
 from tiphys.core.bluegreen_situation import BlueGreen, find_blue_green, saturated
 from tiphys.core.bluegreen_sizes import size_all
 from tiphys.core.bluegreen_switch import Switch, point_active, point_preview
+from tiphys.core.bluegreen_targets import doubt, unplaced
 from tiphys.core.endings import completion_of, given_up, soonest, timeout_text
 from tiphys.core.metadata import Marks
-from tiphys.core.observed import Observed
+from tiphys.core.observed import Observed, Verification
 from tiphys.core.report import Facts, Report, report, timed_out
 from tiphys.core.resizing import growing_first, resize
 from tiphys.core.restart import restart_pods
@@ -79,7 +80,7 @@ def decide_blue_green(seen: Observed, strategy: BlueGreenStrategy) -> Plan:
         events=(*told.events, *_promotion_event(now, end)),
         because=because,
         wake_at=soonest(
-            end.passage.wake_at, told.wake_at, restart.wake_at, changes.marking.look_at(seen.now), *(reason.look_at for reason in held)
+            end.passage.wake_at, told.wake_at, restart.wake_at, changes.marking.look_at(seen.now), *(reason.look_at for reason in because)
         ),
     )
 
@@ -99,7 +100,8 @@ def _outcome(now: BlueGreen) -> Outcome:
     passage = pass_gates(now, before)
     switch = point_active(now, passage)
     arrived = bool(switch.selected) and switch.selected == now.revisions.pod_hash
-    after = post_promotion(now, cut_over=arrived)
+    known = now.seen.rollout.status.blue_green.post_promotion_analysis_run_status
+    after = post_promotion(now, cut_over=arrived and (known is not None or unplaced(now) is None))
     if arrived:
         passage = with_verdicts(replace(passage, controller_pause=bool(passage.pauses)), (after,), now.seen.now)
     cause = before.cause or after.cause
@@ -131,6 +133,9 @@ def _not_promoted(now: BlueGreen, after: Gate, *, arrived: bool) -> Because | No
         )
     if now.fresh and not saturated(new, now.replicas):
         return Because(why=Why.CANARY_NOT_READY, object=name, wanted=f"{now.replicas} available pods", found="fewer")
+    unknown = unplaced(now)
+    if unknown is not None:
+        return unknown
     return None if after.verdict is Verdict.OPEN else after.waits(name)
 
 
@@ -220,13 +225,20 @@ def _report(now: BlueGreen, end: Outcome, draft: RolloutStatus, *, created: str)
         found=now.revisions.new is not None,
         completion=completion_of(now.seen, now.revisions, now, becomes_stable=end.promoted),
         attempt_started=now.started,
+        unverified=_unverified(now),
     )
     cause = end.abort_cause
     if not cause and now.forward and not end.promoted and now.seen.rollout.spec.progress_deadline_abort and timed_out(facts):
-        cause = timeout_text(now.seen, now.revisions.new)
+        cause = timeout_text(now.seen, now.revisions.new, unverified=_unverified(now))
     if not cause:
         return report(facts)
     return report(replace(facts, draft=given_up(draft, now.seen.now, step=None), abort_cause=cause, completion="Aborted"))
+
+
+def _unverified(now: BlueGreen) -> str:
+    """Give what the load balancer said last, while it does not know the pods that serve; or the empty text."""
+    router = now.seen.router
+    return "" if router is None or doubt(now) is None or router.verified is not Verification.NOT_YET else router.last_answer
 
 
 def _promotion_event(now: BlueGreen, end: Outcome) -> tuple[Event, ...]:

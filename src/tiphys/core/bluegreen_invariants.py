@@ -9,7 +9,7 @@ from tiphys.api import defaults
 from tiphys.api.rollout import BlueGreenStrategy
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, Plan, SwitchService, UpdateReplicaSet
-from tiphys.core.observed import Observed
+from tiphys.core.observed import Observed, Verification
 from tiphys.core.revisions import find_revisions, hash_of
 from tiphys.core.slots import find_service, selects
 
@@ -33,6 +33,9 @@ def plan_violation_blue_green(seen: Observed, strategy: BlueGreenStrategy, plan:
         return f"S4: {after.stable_rs} would become stable while the active Service selects {held or 'no version'}"
     if before.abort and before.current_pod_hash == after.current_pod_hash and before.stable_rs:
         return f"S4: {after.stable_rs} would become stable although it was aborted"
+    unsure = seen.router is not None and seen.router.verified is Verification.NOT_YET
+    if unsure and before.stable_rs:
+        return f"S3: {after.stable_rs} would become stable before the load balancer knows its pods"
     return None
 
 

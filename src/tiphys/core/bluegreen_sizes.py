@@ -7,6 +7,7 @@ from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Why
 from tiphys.core.bluegreen_gates import post_promotion
 from tiphys.core.bluegreen_situation import BlueGreen
+from tiphys.core.bluegreen_targets import doubt
 from tiphys.core.revisions import hash_of
 from tiphys.core.runs import Verdict, inconclusive
 from tiphys.core.sizing import Sizing, by_deadline, keeps, serving
@@ -77,10 +78,13 @@ def _delayed(now: BlueGreen, rs: ReplicaSet, *, selected: str | None, limit_left
         return Sizing(name=name, pods=size, because=keeps(name, Why.ANALYSIS, "the analysis after the cut-over to end", "undecided"))
     if pod_hash == now.preview:
         return Sizing(name=name, pods=size, because=keeps(name, Why.CARRIES_TRAFFIC, "the preview Service to leave it", "selected"))
-    if not limit_left:
+    unsure = doubt(now)
+    if unsure is not None and names.SCALE_DOWN_DEADLINE not in rs.metadata.annotations:
+        return Sizing(name=name, pods=size, because=unsure)
+    if not limit_left and unsure is None:
         return Sizing(name=name, pods=0, clear=True)
     given = now.strategy.scale_down_delay_seconds
-    waits = by_deadline(rs, now.seen.now, defaults.SCALE_DOWN_DELAY_SECONDS if given is None else given)
+    waits = by_deadline(rs, now.seen.now, defaults.SCALE_DOWN_DELAY_SECONDS if given is None else given, doubt=unsure)
     return waits if waits.pods == 0 or not _was_whole(rs) else replace(waits, pods=now.replicas)
 
 

@@ -64,6 +64,8 @@ def is_healthy(facts: Facts) -> bool:
     The reference also asks that an earlier pass has seen this generation. A pass here judges the spec it has just read, so that
     would only make the Healthy condition flicker at every edit.
     """
+    if facts.unverified and not facts.completed:
+        return False
     draft, enough = facts.draft, range(facts.replicas, facts.replicas + facts.spare + 1)
     if draft.updated_replicas not in enough or draft.available_replicas not in enough:
         return False

@@ -90,7 +90,8 @@ class Observed:
 
     *replica_sets* are those the Rollout owns. *services* holds the Services it names, as far as they exist. *endpoints* says
     per Service, per pod hash, how many ready and not terminating addresses its EndpointSlices list; a Service whose slices
-    cannot be read is missing there. *router* is nothing where the spec names no router (also with `trafficRouting: {}`).
+    cannot be read is missing there. *router* is nothing where the spec names no router (also with `trafficRouting: {}`); of a blue-green
+    Rollout it says, if that can be asked, whether the load balancer knows the pods of the active Service.
     *problems* are all errors of the spec and of the objects it refers to. *pods* are those of all its ReplicaSets where a rule needs
     them (a restart that is due), else nothing. *runs* are the AnalysisRuns that the Rollout owns. *workload* is what it takes its template
     from, if that is another object.

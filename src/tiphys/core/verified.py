@@ -3,6 +3,7 @@
 from tiphys.core.actions import Because, Why
 from tiphys.core.observed import Observed, RouterPicture
 from tiphys.core.revisions import find_revisions
+from tiphys.core.slots import find_service, selects
 
 
 def nothing_waits(seen: Observed) -> bool:
@@ -17,6 +18,15 @@ def nothing_waits(seen: Observed) -> bool:
     if revisions.new is None or revisions.new is not revisions.stable:
         return False
     return not any(rs.spec.replicas or rs.status.replicas for rs in revisions.others)
+
+
+def nobody_is_asked(seen: Observed) -> bool:
+    """Tell whether *seen* is a blue-green Rollout whose active Service has not just left a version that still has pods."""
+    blue_green = seen.rollout.spec.strategy.blue_green
+    if blue_green is None or seen.rollout.spec.strategy.canary is not None:
+        return False
+    active = find_service(seen, blue_green.active_service)
+    return nothing_waits(seen) or active is None or selects(active) != find_revisions(seen).pod_hash
 
 
 def confirmed_before(seen: Observed) -> bool:

@@ -41,7 +41,7 @@ class Watched:
 
 def questions(found: Mapping[Ref, Manifest], refs: Iterable[Ref]) -> list[Question]:
     """Ask about each load balancer of the Ingresses *refs* once, by its DNS name: the answer serves all that share it."""
-    names = {name for ref in refs for name in _hostnames(found.get(ref))}
+    names = {name for ref in refs for name in hostnames(found.get(ref))}
     return [Question(key=name, via=VIA, request={"hostname": name}, trouble=Reason.TARGET_GROUP_VERIFY_ERROR) for name in sorted(names)]
 
 
@@ -59,7 +59,7 @@ def watched(ref: Ref, manifest: Manifest | None, hand: Hand) -> Watched | None:
     if action is None:
         return None
     direct = frozenset(name for name, port in named if port != USE_ANNOTATION)
-    return Watched(ref=ref, names=tuple(_hostnames(manifest)), action=action, headers=headers, direct=direct)
+    return Watched(ref=ref, names=tuple(hostnames(manifest)), action=action, headers=headers, direct=direct)
 
 
 def weights_confirmed(seen: Watched, answers: Mapping[str, Manifest], *, canary: str, tags: Sequence[str]) -> Confirmation:
@@ -88,10 +88,30 @@ def targets_confirmed(
             for known in _groups_of(answer, seen.ref, group.service, group.port, tags):
                 missing = _unregistered(known, serving.get(group.service, frozenset()))
                 if missing:
-                    count = len(serving[group.service])
-                    said = f"{known['name']} knows {count - len(missing)} of {count} ready addresses of the Service {group.service}"
-                    return _not_yet(f"{seen.ref}: {said}, and not {missing[0]}", Reason.TARGET_GROUP_UNVERIFIED)
+                    return _unknown(seen.ref, known, group.service, missing, len(serving[group.service]))
     return Confirmation(verified=Verification.YES, reason=Reason.TARGET_GROUP_VERIFIED)
+
+
+def service_confirmed(
+    ref: Ref, names: Iterable[str], answers: Mapping[str, Manifest], service: str, addresses: frozenset[str], *, tags: Sequence[str]
+) -> Confirmation:
+    """
+    Say whether the load balancers *names* of an Ingress know every one of the *addresses* of a Service that nobody weighs.
+
+    Where none of them has a target group for it, of addresses, nobody can know.
+    """
+    said = Confirmation(verified=Verification.CANNOT_KNOW)
+    for name in names:
+        if answers[name]["loadBalancer"] is None:
+            return _not_yet(f"{ref}: there is no load balancer {name}", Reason.LOAD_BALANCER_NOT_FOUND)
+        for known in _groups_of(answers[name], ref, service, "", tags):
+            missing = _unregistered(known, addresses)
+            if missing:
+                return _unknown(ref, known, service, missing, len(addresses))
+            if known["targetType"] == _FORWARDED:
+                detail = f"{ref}: {known['name']} knows every ready address of the Service {service}"
+                said = Confirmation(verified=Verification.YES, detail=detail, reason=Reason.TARGET_GROUP_VERIFIED)
+    return said
 
 
 def described(seen: Watched, answers: Mapping[str, Manifest], hand: Hand, tags: Sequence[str], *, canary: str, stable: str) -> AlbStatus:
@@ -133,9 +153,18 @@ def _differs(seen: Watched, answer: Manifest, canary: str, tags: Sequence[str]) 
 
 
 def _groups_of(answer: Manifest, ref: Ref, service: str, port: str, tags: Sequence[str]) -> list[Mapping[str, Any]]:
-    """Find the target groups that the load balancer controller made for a Service behind the Ingress *ref*."""
+    """Find the target groups that the load balancer controller made for a *port* of a Service behind the Ingress *ref*; "" is any."""
     wanted = f"{ref.namespace}/{ref.name}-{service}:{port}"
-    return [group for group in answer["targetGroups"] if any(group["tags"].get(tag) == wanted for tag in tags)]
+
+    def fits(said: str) -> bool:
+        return said == wanted or (not port and said.startswith(wanted))
+
+    return [group for group in answer["targetGroups"] if any(fits(group["tags"].get(tag, "")) for tag in tags)]
+
+
+def _unknown(ref: Ref, group: Mapping[str, Any], service: str, missing: Sequence[str], count: int) -> Confirmation:
+    said = f"{group['name']} knows {count - len(missing)} of {count} ready addresses of the Service {service}"
+    return _not_yet(f"{ref}: {said}, and not {missing[0]}", Reason.TARGET_GROUP_UNVERIFIED)
 
 
 def _unregistered(group: Mapping[str, Any], addresses: Iterable[str]) -> list[str]:
@@ -152,7 +181,8 @@ def _resource(known: Mapping[str, Any], parts: int) -> AwsResource:
     return AwsResource(name=str(known["name"]), arn=arn, full_name="/".join(arn.split("/")[parts:]))
 
 
-def _hostnames(manifest: Manifest | None) -> Iterator[str]:
+def hostnames(manifest: Manifest | None) -> Iterator[str]:
+    """Give the DNS names of the load balancers that an Ingress has."""
     try:
         status = mapping((manifest or {}).get("status"), "status")
         listed = entries(mapping(status.get("loadBalancer"), "status.loadBalancer").get("ingress"), "status.loadBalancer.ingress")

@@ -11,6 +11,7 @@ from tiphys.core.intent import Feature
 from tiphys.core.pairs import alternates
 from tiphys.traffic import (
     alb,
+    alb_active,
     alb_reset,
     ambassador,
     apisix,
@@ -68,6 +69,7 @@ ROUTERS: Final[tuple[Product, ...]] = (
         spec=lambda routing: routing.alb,
         router=alb.alb_router,
         supports=alb.SUPPORTS,
+        mentions=(((alb.GROUP, "Ingress"), alb_active.mentions),),
         marks=(((alb.GROUP, "Ingress"), alb_reset),),
     ),
     Product(name="smi", field="smi", spec=lambda routing: routing.smi, router=smi.smi_router, supports=smi.SUPPORTS),
@@ -125,11 +127,12 @@ def routers_of(rollout: Rollout, *, settings: Settings) -> tuple[Router, ...]:
     """
     Give the routers that *rollout* names: in the table's order, then those in other processes by name.
 
-    What is neither is told by `unsupported`.
+    What is neither is told by `unsupported`. A blue-green Rollout names none; its load balancers may be asked about its pods all the same.
     """
     routing = _routing(rollout)
     if routing is None:
-        return ()
+        asked = alb_active.active_targets(rollout, settings)
+        return () if asked is None else (asked,)
     ours = (product.router(rollout, settings) for product in ROUTERS if product.spec(routing) is not None)
     others = (settings.external[name](rollout) for name in sorted(routing.plugins) if name in settings.external)
     return (*ours, *others)
