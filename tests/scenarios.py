@@ -22,6 +22,7 @@ from tiphys.core.decide import decide
 from tiphys.core.invariants import violated
 from tiphys.core.observed import Observed, Verification
 from tiphys.devcluster.foreign import foreign_definitions
+from tiphys.devcluster.kinds import ENDPOINT_SLICES
 from tiphys.devcluster.virtual import VirtualCluster
 
 Routing = Literal["istio", "ping-pong", "subsets", "empty", "none"]
@@ -420,6 +421,13 @@ def at_rest(manifests: Iterable[Manifest], *, product: Balancer | None = None, a
     story.rest()
     story.forget()
     return story
+
+
+def answering(story: Story, service: str) -> int:
+    """Count the ready endpoints of a Service."""
+    slices = story.cluster.store.scan(ENDPOINT_SLICES, namespace="default", labels={"kubernetes.io/service-name": service})
+    endpoints = [each for stored in slices for each in stored.manifest.get("endpoints") or ()]
+    return sum(1 for each in endpoints if each["conditions"].get("ready") and not each["conditions"].get("terminating"))
 
 
 def subsequence(wanted: Sequence[T], found: Sequence[T]) -> bool:

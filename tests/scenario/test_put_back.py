@@ -11,12 +11,26 @@ from inprocess import InProcessController
 from referring import DEPLOYMENT, DeploymentLoop, deployment, pods_of_deployment, referring
 from routed_apps import APPS, App, reader
 from routed_apps import at_rest as routed_at_rest
-from scenarios import BETA, PAUSE_STEP, ROLLOUT, SHADOW, VIRTUAL_SERVICE, Routing, Story, app, blue_green_app, scale, template, told, weight
+from scenarios import (
+    BETA,
+    PAUSE_STEP,
+    ROLLOUT,
+    SHADOW,
+    VIRTUAL_SERVICE,
+    Routing,
+    Story,
+    answering,
+    app,
+    blue_green_app,
+    scale,
+    template,
+    told,
+    weight,
+)
 from settling.world import FIGURES
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.core.observed import Verification
-from tiphys.devcluster.kinds import ENDPOINT_SLICES
 from tiphys.kube.errors import ForbiddenError
 
 T = TypeVar("T")
@@ -303,13 +317,6 @@ def test_the_deployment_has_its_pods_back_before_the_rollouts_own_go() -> None:
     there = story.controller.manifest(DEPLOYMENT, "web")
     assert (there["spec"]["replicas"], there["status"]["availableReplicas"]) == (5, 5)
     assert warnings(story) == []
-
-
-def answering(story: Story, service: str) -> int:
-    """Count the ready endpoints of a Service."""
-    slices = story.cluster.store.scan(ENDPOINT_SLICES, namespace="default", labels={"kubernetes.io/service-name": service})
-    endpoints = [each for stored in slices for each in stored.manifest.get("endpoints") or ()]
-    return sum(1 for each in endpoints if each["conditions"].get("ready") and not each["conditions"].get("terminating"))
 
 
 def test_with_that_asked_for_somebody_always_answers() -> None:

@@ -1,12 +1,12 @@
 """A Rollout that takes its pod template from another workload. (Lifecycle reference 8.5)"""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from referring import DEPLOYMENT, deployment, pods_of_deployment, referring
-from scenarios import PAUSE_STEP, Story, app, at_rest, blue_green_app, template, weight
+from scenarios import PAUSE_STEP, REPLICA_SET, Routing, Story, answering, app, at_rest, blue_green_app, template, weight
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.devcluster.podindex import is_leaving, is_ready
@@ -131,6 +131,71 @@ def test_a_pod_template_can_be_referred_to() -> None:
     assert (story.phase, story.sizes) == ("Healthy", {"1": 5})
 
 
+REPLICA_SET_OF_ITS_OWN: Final[Manifest] = {
+    "apiVersion": "apps/v1",
+    "kind": "ReplicaSet",
+    "metadata": {"name": "web", "namespace": "default", "labels": {"app": "web"}},
+    "spec": {"replicas": 4, "selector": {"matchLabels": {"app": "web"}}, "template": template("1")},
+}
+
+
+def test_a_plain_replica_set_can_be_referred_to_and_keeps_its_pods() -> None:
+    """It is nobody's version: it is neither adopted nor scaled, whatever `scaleDown` says (8.5)."""
+    manifests = app(weight(40), PAUSE_STEP, routing="none", replicas=None)
+    story = Story(referring(manifests, workload=REPLICA_SET_OF_ITS_OWN, kind="ReplicaSet", scaleDown="onsuccess"))
+    story.rest()
+    first = (story.phase, story.rollout.spec.replicas, sizes_by_name(story)["web"])
+    owners = story.controller.manifest(REPLICA_SET, "web")["metadata"].get("ownerReferences")
+
+    story.controller.edit(REPLICA_SET, "web", {"spec": {"template": template("2")}})
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.promote()
+    story.rest()
+
+    assert first == ("Healthy", 4, 4)
+    assert owners is None
+    assert (story.phase, sizes_by_name(story)["web"]) == ("Healthy", 4)
+    assert sorted(size for name, size in sizes_by_name(story).items() if name != "web") == [0, 4]
+    assert any(reason == "SpecWarning" and "only a Deployment" in message for _, reason, message in story.controller.told.events)
+
+
+@pytest.mark.parametrize("routing", ["istio", "none"])
+def test_services_in_front_of_a_plain_replica_set_always_have_somebody(routing: Routing) -> None:
+    services: dict[str, Any] = {"stableService": "web-stable", "canaryService": "web-canary"}
+    *others, rollout = referring(app(routing=routing, **services), workload=REPLICA_SET_OF_ITS_OWN, kind="ReplicaSet")
+    rollout["spec"]["workloadRef"] |= {"name": "web"}
+    story = Story(others)
+    story.advance(10)
+    before = answering(story, "web-stable")
+
+    story.controller.create(rollout)
+    least = before
+    for _ in range(100):
+        story.advance(0.5)
+        least = min(least, answering(story, "web-stable"))
+
+    assert before == 4
+    assert least >= 4
+    assert story.phase == "Healthy"
+    assert routing == "none" or story.onlooker.problems == [], "which counts pods without a router, whosever they are"
+
+
+def test_a_replica_set_of_a_rollout_is_no_source() -> None:
+    """Its template carries the hash of its own version: each version would ask for the next one."""
+    story = at_rest(app(routing="none"))
+    (own,) = [found["metadata"]["name"] for found in story.replica_sets.values()]
+
+    story.edit_spec(workloadRef={"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": own}, template=None)
+    story.rest()
+
+    assert "must name a ReplicaSet that is not a Rollout's own" in story.message("InvalidSpec")
+    assert story.sizes == {"1": 5}
+
+
+def sizes_by_name(story: Story) -> dict[str, int]:
+    return {found["metadata"]["name"]: found["spec"]["replicas"] for found in story.onlooker.replica_sets()}
+
+
 def test_46_a_workload_that_is_missing_is_named_and_awaited() -> None:
     *others, rollout = referring(app(routing="none"))
     story = Story([each for each in (*others, rollout) if each["kind"] != "Deployment"])
@@ -161,7 +226,7 @@ def test_46_a_kind_without_a_template_is_refused() -> None:
     story = at_rest(referring(app(routing="none"), kind="StatefulSet"))
 
     assert "spec.workloadRef.kind" in story.message("InvalidSpec")
-    assert "must be Deployment or PodTemplate" in story.message("InvalidSpec")
+    assert "must be Deployment or ReplicaSet or PodTemplate" in story.message("InvalidSpec")
 
 
 def test_46_a_template_of_its_own_beside_the_reference_is_refused() -> None:

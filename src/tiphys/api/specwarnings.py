@@ -29,6 +29,9 @@ def _general_warnings(spec: RolloutSpec) -> Iterator[SpecError]:
     if spec.workload_ref is not None and spec.workload_ref.scale_down not in _SCALE_DOWN:
         wanted = f"means never; must be one of {', '.join(_SCALE_DOWN[1:])}"
         yield SpecError(field="spec.workloadRef.scaleDown", found=spec.workload_ref.scale_down, wanted=wanted)
+    elif spec.workload_ref is not None and spec.workload_ref.kind != "Deployment" and spec.workload_ref.scale_down not in {"", "never"}:
+        wanted = f"means never for a {spec.workload_ref.kind}; only a Deployment is scaled down"
+        yield SpecError(field="spec.workloadRef.scaleDown", found=spec.workload_ref.scale_down, wanted=wanted)
     if spec.rollback_window is not None:
         yield from _negative([("spec.rollbackWindow.revisions", spec.rollback_window.revisions)])
     if spec.analysis is not None:

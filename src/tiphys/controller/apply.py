@@ -17,7 +17,7 @@ from tiphys.controller import purposes
 from tiphys.controller.cluster import ANALYSIS_RUN, Cluster, about, key_of, replica_set_ref, rollout_ref, service_ref
 from tiphys.controller.contention import Said
 from tiphys.controller.manifests import new_replica_set
-from tiphys.controller.named import GROUPS
+from tiphys.controller.named import SOURCES
 from tiphys.controller.observe import Sight
 from tiphys.controller.trouble import CreationError, RefusedError, RoutingError, TakenNameError
 from tiphys.core.actions import (
@@ -144,7 +144,7 @@ class _Pass:
                 spec = _given(replicas=replicas)
                 await self._patch(rollout_ref(self._key), version, purpose, annotations=annotations, spec=spec, finalizers=finalizers)
             case ScaleWorkload(kind=kind, name=name, replicas=replicas, resource_version=version):
-                ref = Ref(group=GROUPS[kind], kind=kind, namespace=self._key.namespace, name=name)
+                ref = Ref(group=SOURCES[kind][0], kind=kind, namespace=self._key.namespace, name=name)
                 await self._patch(ref, version, purpose, annotations={}, spec=_given(replicas=replicas))
             case LabelPod(name=name, uid=uid, change=change):
                 await self._cluster.mark_pod(self._key, name, {"metadata": {"uid": uid, **msgspec.to_builtins(change)}}, purpose=purpose)

@@ -13,7 +13,17 @@ REPLICA_SETS: Final = Resource("apps", "v1", "replicasets", "ReplicaSet")
 SERVICES: Final = Resource("", "v1", "services", "Service")
 ENDPOINT_SLICES: Final = Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice")
 
-KNOWN: Final = {(each.group, each.kind): each for each in (ROLLOUTS, REPLICA_SETS, SERVICES, ENDPOINT_SLICES)}
+PLAIN_REPLICA_SET: Final = "PlainReplicaSet"
+"""
+How ReplicaSets without a hash label are called here, which are nobody's version.
+
+They are watched by themselves, and only where a Rollout takes its template from one: a cluster has many of them.
+"""
+
+KNOWN: Final[Mapping[Kind, Resource]] = {
+    **{(each.group, each.kind): each for each in (ROLLOUTS, REPLICA_SETS, SERVICES, ENDPOINT_SLICES)},
+    ("apps", PLAIN_REPLICA_SET): REPLICA_SETS,
+}
 
 
 class UnservedError(KubeError):

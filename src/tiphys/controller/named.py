@@ -8,11 +8,16 @@ from tiphys.api.rollout import Rollout
 from tiphys.api.validation import named_services
 from tiphys.api.words import GROUP
 from tiphys.controller.cluster import ANALYSIS_RUN
+from tiphys.controller.kinds import PLAIN_REPLICA_SET
 from tiphys.core.runs import needs_runs
 from tiphys.traffic.router import Ref, Router, Search, Searching
 
-GROUPS: Final[Mapping[str, str]] = {"Deployment": "apps", "PodTemplate": ""}
-"""The kinds that a Rollout may take its template from, and their groups."""
+SOURCES: Final[Mapping[str, tuple[str, str]]] = {
+    "Deployment": ("apps", "Deployment"),
+    "ReplicaSet": ("apps", PLAIN_REPLICA_SET),
+    "PodTemplate": ("", "PodTemplate"),
+}
+"""The kinds that a Rollout may take its template from, and by which group and kind the shell knows them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +112,7 @@ def kinds_of(refs: Iterable[Ref], searches: Iterable[Search]) -> frozenset[tuple
 def workload_of(rollout: Rollout) -> Ref | None:
     """Name the workload that *rollout* takes its template from; nothing where there is none, or of a kind that has no template."""
     reference = rollout.spec.workload_ref
-    if reference is None or reference.kind not in GROUPS:
+    if reference is None or reference.kind not in SOURCES:
         return None
-    return Ref(group=GROUPS[reference.kind], kind=reference.kind, namespace=rollout.metadata.namespace, name=reference.name)
+    group, kind = SOURCES[reference.kind]
+    return Ref(group=group, kind=kind, namespace=rollout.metadata.namespace, name=reference.name)

@@ -6,6 +6,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
 from tiphys.api.words import EventType
@@ -13,6 +14,7 @@ from tiphys.api.workloads import Pod
 from tiphys.controller.caches import REPLICA_SET_KIND, ROLLOUT_KIND, SERVICE_KIND, SLICE_KIND, Mirror
 from tiphys.controller.cluster import Kind
 from tiphys.controller.inquiries import Answered, Inquiries
+from tiphys.controller.kinds import PLAIN_REPLICA_SET
 from tiphys.controller.loop import Passes
 from tiphys.controller.named import Naming
 from tiphys.controller.outside import Feeds
@@ -77,7 +79,10 @@ class _Copy:
             key = Key(metadata.get("namespace") or "default", metadata["name"])
             group = str(manifest.get("apiVersion", "")).rpartition("/")[0]
             complete = {"namespace": key.namespace, "uid": f"uid-{at}", "resourceVersion": str(at), "generation": 1, **metadata}
-            made.objects.setdefault((group, str(manifest.get("kind"))), {})[key] = {**manifest, "metadata": complete}
+            kind, whole = (group, str(manifest.get("kind"))), {**manifest, "metadata": complete}
+            made.objects.setdefault(kind, {})[key] = whole
+            if kind == REPLICA_SET_KIND and names.HASH_LABEL not in (metadata.get("labels") or {}):
+                made.objects.setdefault(("apps", PLAIN_REPLICA_SET), {})[key] = whole
         return made
 
     def start(self, kind: Kind, store: Store[Any], answered: Callable[[], None]) -> None:

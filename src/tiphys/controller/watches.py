@@ -9,7 +9,7 @@ import structlog
 from tiphys.api import names
 from tiphys.controller.caches import REPLICA_SET_KIND, ROLLOUT_KIND
 from tiphys.controller.cluster import Kind
-from tiphys.controller.kinds import Kinds
+from tiphys.controller.kinds import PLAIN_REPLICA_SET, Kinds
 from tiphys.kube.client import Client
 from tiphys.kube.clock import Clock
 from tiphys.kube.discovery import Served, discover
@@ -131,4 +131,4 @@ async def _tell(reflector: Reflector[Any], answered: Callable[[], None]) -> None
 def _selectors(instance_id: str) -> dict[Kind, str]:
     """Say which objects of a kind are ours to see (lifecycle 9.4: without an id, only objects that lack the label)."""
     mine = f"{names.INSTANCE_ID_LABEL}={instance_id}" if instance_id else f"!{names.INSTANCE_ID_LABEL}"
-    return {ROLLOUT_KIND: mine, REPLICA_SET_KIND: names.HASH_LABEL}
+    return {ROLLOUT_KIND: mine, REPLICA_SET_KIND: names.HASH_LABEL, ("apps", PLAIN_REPLICA_SET): f"!{names.HASH_LABEL}"}

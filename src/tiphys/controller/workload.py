@@ -5,12 +5,13 @@ from typing import Final
 
 import msgspec
 
+from tiphys.api import names
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import LabelSelector, Manifest
 from tiphys.api.podvalidation import template_problems
 from tiphys.api.rollout import Rollout
 from tiphys.controller.cluster import Caches
-from tiphys.controller.named import GROUPS, workload_of
+from tiphys.controller.named import SOURCES, workload_of
 from tiphys.core.observed import Workload
 from tiphys.kube.store import identity
 
@@ -55,17 +56,18 @@ class Workloads:
             return Resolved(rollout=rollout)
         ref = workload_of(rollout)
         if ref is None:
-            wanted = f"must be {' or '.join(GROUPS)}"
+            wanted = f"must be {' or '.join(SOURCES)}"
             return Resolved(rollout=rollout, problems=(SpecError(field=f"{FIELD}.kind", found=reference.kind, wanted=wanted),))
         found = self.caches.manifest(ref)
-        if found is None:
-            wanted = f'must name a {ref.kind} in namespace "{ref.namespace}", and none has that name'
+        if found is None or names.HASH_LABEL in (found["metadata"].get("labels") or {}):
+            kind = f"{reference.kind} that is not a Rollout's own" if reference.kind == "ReplicaSet" else reference.kind
+            wanted = f'must name a {kind} in namespace "{ref.namespace}", and none has that name'
             return Resolved(rollout=rollout, problems=(SpecError(field=FIELD, found=reference.name, wanted=wanted),))
         try:
             return self._completed(rollout, found)
         except (KeyError, TypeError, AttributeError, msgspec.MsgspecError) as error:
             wanted = f"must have a pod template and a selector that can be read ({error})"
-            return Resolved(rollout=rollout, problems=(SpecError(field=FIELD, found=str(ref), wanted=wanted),))
+            return Resolved(rollout=rollout, problems=(SpecError(field=FIELD, found=f"{reference.kind} {reference.name}", wanted=wanted),))
 
     def forget(self, rollout: Rollout) -> None:
         """Drop what is remembered of a Rollout that is gone."""
@@ -73,19 +75,20 @@ class Workloads:
 
     def _completed(self, rollout: Rollout, found: Manifest) -> Resolved:
         assert rollout.spec.workload_ref is not None  # noqa: S101 - asked by the caller
-        spec: Manifest = found["spec"] if rollout.spec.workload_ref.kind == "Deployment" else {}
+        kind = rollout.spec.workload_ref.kind
+        spec: Manifest = {} if kind == "PodTemplate" else found["spec"]
         selector = rollout.spec.selector
         if selector is None and "selector" in spec:
             selector = msgspec.convert(spec["selector"], LabelSelector)
         template = self._template(rollout, found, spec["template"] if spec else found["template"], selector)
         workload = Workload(
-            kind=rollout.spec.workload_ref.kind,
+            kind=kind,
             name=rollout.spec.workload_ref.name,
             generation=int(found["metadata"].get("generation") or 0),
             replicas=int(spec.get("replicas", 1)) if spec else None,
             available=int((found.get("status") or {}).get("availableReplicas") or 0),
             resource_version=str(found["metadata"].get("resourceVersion", "")),
-            scale_down=rollout.spec.workload_ref.scale_down,
+            scale_down=rollout.spec.workload_ref.scale_down if kind == "Deployment" else "",
         )
         completed = msgspec.structs.replace(rollout, spec=msgspec.structs.replace(rollout.spec, template=template.raw, selector=selector))
         return Resolved(rollout=completed, workload=workload, problems=template.problems)

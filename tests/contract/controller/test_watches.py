@@ -5,13 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from inprocess import virtual_service_manifest
+from inprocess import pod_template, virtual_service_manifest
+from tiphys.api import names
 from tiphys.api.meta import Manifest
-from tiphys.controller.kinds import Kinds
+from tiphys.controller.caches import REPLICA_SET_KIND
+from tiphys.controller.kinds import PLAIN_REPLICA_SET, Kinds
 from tiphys.controller.watches import LOOK_AGAIN, Watches
 from tiphys.devcluster.apiserver import ApiServer
 from tiphys.devcluster.assembly import assemble, install_definitions
 from tiphys.devcluster.foreign import foreign_definitions
+from tiphys.devcluster.kinds import REPLICA_SETS
 from tiphys.devcluster.storage import Store as ClusterStore
 from tiphys.kube.client import Client
 from tiphys.kube.connection import Connection
@@ -67,6 +70,27 @@ async def test_a_kind_that_is_defined_later_is_watched_from_then_on() -> None:
     assert while_missing == [True]
     assert not watches.absent(VIRTUAL_SERVICE)
     assert [manifest["metadata"]["name"] for manifest in found.values()] == ["web"]
+
+
+async def test_replica_sets_of_rollouts_and_those_of_others_are_watched_apart() -> None:
+    server = ApiServer(ClusterStore())
+    assemble(server.store, addresses=None, serve=False)
+    await server.start()
+    for name, labels in (("plain", {"app": "web"}), ("web-abc", {"app": "web", names.HASH_LABEL: "abc"})):
+        spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": {**pod_template(), "metadata": {"labels": labels}}}
+        metadata = {"name": name, "namespace": "default", "labels": labels}
+        server.store.create(REPLICA_SETS, {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": metadata, "spec": spec})
+    ours, theirs = Store[Manifest](dict), Store[Manifest](dict)
+    async with Client(Connection(server=server.url)) as client, asyncio.TaskGroup() as group:
+        watches = Watches(client, Kinds(), PatientClock())
+        watches.use(group)
+        watches.start(REPLICA_SET_KIND, ours, lambda: None)
+        watches.start(("apps", PLAIN_REPLICA_SET), theirs, lambda: None)
+        await asyncio.wait_for(asyncio.gather(ours.synced.wait(), theirs.synced.wait()), PATIENCE)
+        watches.stop()
+    await server.stop()
+
+    assert [manifest["metadata"]["name"] for store in (ours, theirs) for manifest in store.values()] == ["web-abc", "plain"]
 
 
 @pytest.mark.parametrize("version", ["v1alpha1", "v1alpha4"])
