@@ -122,7 +122,7 @@ CONDITIONS: Final = (
 
 
 CONDITIONS_OF_OURS: Final = frozenset({("ProgressDeadline", "True", "DeadlineRuns")})
-"""Type, status and reason of what the reference does not say (decision 0027)."""
+"""Type, status and reason of what the reference does not say (decision 0028)."""
 
 CONDITIONS_ELSEWHERE: Final = {
     "ReplicaFailure": "unit/core/test_conditions.py::test_what_the_new_replica_set_cannot_do_is_passed_on_first",

@@ -8,7 +8,7 @@ import pytest
 from balancer import Balancer
 from deaths import crash_points
 from inprocess import InProcessController
-from referring import DEPLOYMENT, DeploymentLoop, deployment, pods_of_deployment, referring
+from referring import DEPLOYMENT, deployment, pods_of_deployment, referring
 from routed_apps import APPS, App, reader
 from routed_apps import at_rest as routed_at_rest
 from scenarios import (
@@ -286,17 +286,11 @@ def test_a_word_that_nobody_knows_is_refused_while_there_is_time() -> None:
 # The Deployment
 
 
-def deployed(manifests: list[Manifest]) -> Story:
-    """Give a story at rest in a cluster that runs Deployments."""
-    story = Story(manifests, prepare=lambda controller: controller.cluster.join(DeploymentLoop(controller.cluster)))
-    story.rest()
-    return story
-
-
 def replaced(**given: Any) -> Story:  # noqa: ANN401 - see `app`
     """Give a Rollout whose Deployment has no pods any more."""
     manifests = referring(app(weight(40), PAUSE_STEP, routing="none", **given), workload=deployment("1-slow-5s"), scaleDown="onsuccess")
-    story = deployed(manifests)
+    story = Story(manifests)
+    story.rest()
     ask(story.controller, BOTH)
     story.rest()
     assert (pods_of_deployment(story), story.sizes) == (0, {"1-slow-5s": 5})
@@ -334,7 +328,8 @@ def test_with_that_asked_for_somebody_always_answers() -> None:
 
 
 def test_a_deployment_that_kept_its_pods_is_left_alone() -> None:
-    story = deployed(referring(app(routing="none"), workload=deployment("1", replicas=2), scaleDown="never"))
+    story = Story(referring(app(routing="none"), workload=deployment("1", replicas=2), scaleDown="never"))
+    story.rest()
     ask(story.controller, BOTH)
     story.rest()
 
@@ -344,10 +339,16 @@ def test_a_deployment_that_kept_its_pods_is_left_alone() -> None:
     assert pods_of_deployment(story) == 2
 
 
+def deployed_hash(story: Story) -> str:
+    """Give the hash by which the Deployment knows its own pods."""
+    (found,) = [each for each in story.onlooker.replica_sets() if "pod-template-hash" in each["metadata"]["labels"]]
+    return str(found["metadata"]["labels"]["pod-template-hash"])
+
+
 def test_a_deployment_that_is_gone_or_never_well_holds_nothing_for_ever() -> None:
     missing, ill = replaced(), replaced(spec={"progressDeadlineSeconds": 120})
     missing.controller.delete(DEPLOYMENT, "web")
-    ill.cluster.bar({"pod-template-hash": "deployed"})
+    ill.cluster.bar({"pod-template-hash": deployed_hash(ill)})
 
     assert gone(missing) <= 62
     assert 120 <= gone(ill) <= 122
@@ -355,7 +356,8 @@ def test_a_deployment_that_is_gone_or_never_well_holds_nothing_for_ever() -> Non
 
 
 def test_blue_green_gives_the_deployment_its_pods_back_too() -> None:
-    story = deployed(referring(blue_green_app(replicas=3), workload=deployment("1"), scaleDown="progressively"))
+    story = Story(referring(blue_green_app(replicas=3), workload=deployment("1"), scaleDown="progressively"))
+    story.rest()
     ask(story.controller, BOTH)
     story.rest()
     assert pods_of_deployment(story) == 0

@@ -33,7 +33,7 @@ class ConditionType(StrEnum):
     REPLICA_FAILURE = "ReplicaFailure"
     INVALID_SPEC = "InvalidSpec"
     PROGRESS_DEADLINE = "ProgressDeadline"
-    """Our own: when an update that stands still from now on has timed out (decision 0027)."""
+    """Our own: when an update that stands still from now on has timed out (decision 0028)."""
 
 
 class PauseReason(StrEnum):

@@ -1,4 +1,4 @@
-"""What is put back before a Rollout goes, where its owner asks for that? (Lifecycle 12.5 #3855; decision 0028.)"""
+"""What is put back before a Rollout goes, where its owner asks for that? (Lifecycle 12.5 #3855; decision 0029.)"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
