@@ -39,7 +39,8 @@ def readable() -> list[Manifest]:
         (lambda found: of(found, "ReplicaSet")["metadata"]["annotations"].pop(names.REVISION), "rollout.argoproj.io/revision is None"),
         (lambda found: of(found, "ReplicaSet")["metadata"]["annotations"].update({names.DESIRED_REPLICAS: "4"}), "sized for 4 pods"),
         (lambda found: of(found, "ReplicaSet")["metadata"]["annotations"].update({names.SCALE_DOWN_DEADLINE: "soon"}), "its deadline is"),
-        (lambda found: of(found, "ReplicaSet")["metadata"].pop("ownerReferences"), "has the owners None"),
+        (lambda found: of(found, "ReplicaSet")["metadata"].pop("ownerReferences"), "has no owner"),
+        (lambda found: of(found, "ReplicaSet")["metadata"]["ownerReferences"][0].update(controller=False), "has the owners"),
         (lambda found: of(found, "Service")["metadata"].pop("annotations"), "is not annotated as managed"),
         (lambda found: of(found, "Rollout")["status"].update(currentPodHash="123"), "currentPodHash is 123"),
         (lambda found: of(found, "Rollout")["status"].update(currentStepHash="123"), "currentStepHash is 123"),
@@ -72,6 +73,17 @@ def test_a_service_that_selects_nobody_is_found(readable: list[Manifest]) -> Non
     of(objects, "Service")["spec"]["selector"][names.HASH_LABEL] = "gone"
 
     assert any("selects gone, which no ReplicaSet has" in found for found in unreadable(objects))
+
+
+def test_routes_that_say_another_weight_than_the_status_are_found() -> None:
+    state = STATES["behind nginx"]
+    objects = arrive(state, NEW_FORM).small_dump()
+    assert unreadable(objects, state.carries) == []
+    canary = next(each for each in objects if each["metadata"]["name"] == "web-web-canary")
+
+    canary["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"] = "50"
+
+    assert any("the routes give the canary 50" in found for found in unreadable(objects, state.carries))
 
 
 HALF_WAY: Final = (

@@ -120,4 +120,4 @@ def test_after_such_a_first_pass_it_is_carried_on_to_its_end_with_the_pods_that_
     if story.rollout.spec.restart_at is None:
         wanted = story.hash_of(story.stable)
         assert {uid for uid, pod_hash in before.items() if pod_hash == wanted} <= served_by(story).keys()
-    assert [problem for left in story.left for problem in unreadable(left)] == []
+    assert [problem for left in story.left for problem in unreadable(left, state.carries)] == []

@@ -1,11 +1,12 @@
 """Can the reference go on from these objects? (Lifecycle reference 2, 3, 6, 7; traffic-routing 1.10, 2)"""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from routed_apps import Read
 from tiphys.api import names, podhash
 from tiphys.api.codec import decode_rollout
 from tiphys.api.meta import Manifest
@@ -87,11 +88,23 @@ class Left:
         return [each for each in self.objects if each["kind"] == kind]
 
 
-def unreadable(objects: Sequence[Manifest]) -> list[str]:
-    """Give everything on which the reference could not go on, or would begin anew; empty where it goes on from here."""
+def unreadable(objects: Sequence[Manifest], carries: Callable[[Read], int] | None = None) -> list[str]:
+    """
+    Give everything on which the reference could not go on, or would begin anew; empty where it goes on from here.
+
+    *carries* reads the canary's weight from the objects of a router that is not Istio.
+    """
     left = Left(objects)
-    problems = [*_finalizers(left), *_replica_sets(left), *_services(left), *_identity(left), *_conditions(left), *_pauses(left)]
-    return [*problems, *([] if left.invalid else [*_counts(left), *_traffic(left), *_selectors(left)])]
+    problems = [
+        *_finalizers(left),
+        *_owners(left),
+        *_replica_sets(left),
+        *_services(left),
+        *_identity(left),
+        *_conditions(left),
+        *_pauses(left),
+    ]
+    return [*problems, *([] if left.invalid else [*_counts(left), *_traffic(left), *_shares(left, carries), *_selectors(left)])]
 
 
 def without_ours(objects: Sequence[Manifest]) -> list[Manifest]:
@@ -113,8 +126,23 @@ def _finalizers(left: Left) -> Iterator[str]:
                 yield f"{each['kind']} {each['metadata']['name']} has the label {key}"
 
 
+def _owners(left: Left) -> Iterator[str]:
+    """Tell what would not go with the Rollout, or would count as somebody else's (traffic-routing 4.3, 4.4, 4.7)."""
+    wanted = {
+        "apiVersion": "argoproj.io/v1alpha1",
+        "kind": "Rollout",
+        "name": left.rollout.metadata.name,
+        "uid": left.rollout.metadata.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+    for each in left.objects:
+        owners = each["metadata"].get("ownerReferences") or []
+        if any(owner["kind"] == "Rollout" for owner in owners) and owners != [wanted]:
+            yield f"{each['kind']} {each['metadata']['name']} has the owners {owners}"
+
+
 def _replica_sets(left: Left) -> Iterator[str]:
-    owner = {"kind": "Rollout", "name": left.rollout.metadata.name, "uid": left.rollout.metadata.uid}
     for pod_hash, found in left.replica_sets.items():
         name, metadata, spec = found["metadata"]["name"], found["metadata"], found["spec"]
         if name != f"{left.rollout.metadata.name}-{pod_hash}":
@@ -123,9 +151,8 @@ def _replica_sets(left: Left) -> Iterator[str]:
             yield f"{name} does not select by its hash"
         if spec["template"]["metadata"]["labels"].get(names.HASH_LABEL) != pod_hash:
             yield f"the pods of {name} have another hash"
-        wanted = {**owner, "apiVersion": "argoproj.io/v1alpha1", "controller": True, "blockOwnerDeletion": True}
-        if metadata.get("ownerReferences") != [wanted]:
-            yield f"{name} has the owners {metadata.get('ownerReferences')}"
+        if not metadata.get("ownerReferences"):
+            yield f"{name} has no owner"
         yield from _annotations(name, metadata.get("annotations") or {})
 
 
@@ -283,6 +310,19 @@ def _traffic(left: Left) -> Iterator[str]:
         found = route["spec"]["http"][-1]["route"]
         if found[1].get("weight", 0) not in {weights["canary"]["weight"], weights["stable"]["weight"]}:
             yield f"the VirtualService says {found}, and {weights} is recorded"
+
+
+def _shares(left: Left, carries: Callable[[Read], int] | None) -> Iterator[str]:
+    """Tell whether the objects of other routers say the weight that is recorded: from it the next one is counted on (1.7)."""
+    weights = (left.status.get("canary") or {}).get("weights")
+    if carries is None or weights is None:
+        return
+
+    def read(kind: str, name: str) -> Manifest | None:
+        return next((each for each in left.of_kind(kind) if each["metadata"]["name"] == name), None)
+
+    if carries(read) != weights["canary"]["weight"]:
+        yield f"the routes give the canary {carries(read)}, and {weights} is recorded"
 
 
 def _selectors(left: Left) -> Iterator[str]:

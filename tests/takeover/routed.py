@@ -292,7 +292,7 @@ def behind(one: Behind) -> State:
         pausing(left, {"current": "2", "stable": "1", "currentStepIndex": 2 if one.header else 1, "canary": said})
 
     verdict = "step" if one.header else "note" if one.first else "nothing"
-    return State(leave=leave, first=one.first, verdict=verdict, goes_on=promoted, end=DONE, groups=one.app.groups)
+    return State(leave=leave, first=one.first, verdict=verdict, goes_on=promoted, end=DONE, groups=one.app.groups, carries=one.app.weight)
 
 
 ROUTED: Final[Mapping[str, State]] = {f"behind {name}": behind(one) for name, one in BEHIND.items()}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from inprocess import InProcessController
+from routed_apps import Read
 from scenarios import Story
 from takeover.leaving import Labelled, Leaving
 
@@ -31,6 +32,8 @@ class State:
     end: tuple[str, str, Mapping[str, int]]
     groups: tuple[str, ...] = ()
     """API groups of its router, beside Istio's."""
+    carries: Callable[[Read], int] | None = None
+    """Reads the canary's weight from the objects of its router, where that is not Istio."""
 
 
 class Handed(Story):
