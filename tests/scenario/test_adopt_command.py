@@ -204,6 +204,7 @@ def test_the_worst_comes_first_then_every_write_then_a_line_that_sums_it_up(paus
         ["✔", "calm/web", "Paused", "nothing"],
     ]
     assert "spec.strategy.canary.steps[4].plugin" in lines[1]
+    assert max(map(len, lines[:4])) <= 180
     assert "✖ refused/web: must be looked at first" in lines
     start = lines.index("• due/web: goes on with what is under way")
     assert lines[start + 1].endswith("would go from 1 to 3 pods")

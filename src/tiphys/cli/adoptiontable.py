@@ -16,6 +16,7 @@ _MEANING: Final = {
     Weight.STOP: "must be looked at first",
 }
 _LONGEST: Final = 120
+"""Characters of a text that is told in full elsewhere: below the table, or in the JSON."""
 _HEADER: Final = ("ROLLOUT", "PHASE", "VERDICT", "WRITES", "WHY")
 
 
@@ -48,7 +49,7 @@ def _row(each: Rehearsal) -> Sequence[Cells]:
         cells(each.phase or "-"),
         cells(Cell(each.weight.name.lower(), colour)),
         cells(str(len(each.writes)) if each.writes else "-"),
-        cells(why),
+        cells(_cut(why)),
     ]
 
 
@@ -63,8 +64,11 @@ def _details(each: Rehearsal) -> Iterator[str]:
 
 def _short(write: Write) -> str:
     """Say what is written, without the object's name before it; the whole of it is in the JSON."""
-    what = write.what.removeprefix(f"{write.ref.kind} {write.ref.name}: ").removeprefix(f"{write.ref.kind}: ")
-    return what if len(what) <= _LONGEST else f"{what[: _LONGEST - 3]}..."
+    return _cut(write.what.removeprefix(f"{write.ref.kind} {write.ref.name}: ").removeprefix(f"{write.ref.kind}: "))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _name(each: Rehearsal) -> str:
