@@ -24,14 +24,17 @@ _KINDS = "fkvi"  # the order in which kinds of steps are listed
 
 def name_of(item: Any, shape: Shape) -> str:  # noqa: ANN401 - anything JSON holds
     """Give the name that FieldsV1 gives one item of a list whose items have an identity."""
-    if shape.as_set or not isinstance(item, dict):
+    if shape.as_set or item.__class__ is not dict:
         return "v:" + _sorted_text(item).decode()
-    key = {name: item.get(name, shape.key_defaults.get(name)) for name in shape.keys if name in item or name in shape.key_defaults}
+    defaults = shape.key_defaults
+    key = {name: item.get(name, defaults.get(name)) for name in shape.keys if name in item or name in defaults}
     return "k:" + _sorted_text(key).decode()
 
 
 def named(items: list[Any], shape: Shape) -> dict[str, Any]:
     """Give list items under the names that FieldsV1 gives them."""
+    if shape.as_set:
+        return {"v:" + _sorted_text(item).decode(): item for item in items}
     return {name_of(item, shape): item for item in items}
 
 

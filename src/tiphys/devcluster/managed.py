@@ -10,6 +10,8 @@ from tiphys.devcluster.sources import wire_time
 from tiphys.devcluster.subresources import dig
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tiphys.devcluster.rules import Admission, Manifest
     from tiphys.devcluster.wire import Json
 
@@ -59,7 +61,7 @@ def record_update(manifest: Manifest, write: Admission, *, given: Json = None) -
 
 def _before(entries: Entries, given: Json, write: Admission) -> Entries:
     """Give the entries that count as those before the write."""
-    if given is None or given is entries or given == entries or write.subresource:
+    if given is None or write.subresource or given == entries:
         return entries
     if given in ([], [{}]):
         return []
@@ -78,8 +80,13 @@ def _is_entry(entry: Json) -> bool:
 
 def _taken_over(entries: Entries, added: Fields, removed: Fields, write: Admission) -> Entries:
     """Give the entries after the writer took *added* from everybody and nobody has *removed* any more."""
-    mine = next((entry for entry in entries if _identity(entry) == _identity_of(write)), None)
-    out = reduced([entry for entry in entries if entry is not mine], added, removed)
+    mine, others = None, []
+    for entry in entries:
+        if _is_of(entry, write):
+            mine = entry
+        else:
+            others.append(entry)
+    out = reduced(others, added, removed)
     held = union(without(mine["fieldsV1"], removed) if mine else {}, added)
     if mine is not None and not added:
         mine = {**mine, "fieldsV1": held}
@@ -92,22 +99,24 @@ def reduced(entries: Entries, *parts: Fields) -> Entries:
     """Give *entries* without the fields of *parts*; those that own nothing any more are gone."""
     out: Entries = []
     for entry in entries:
-        left = entry["fieldsV1"]
+        left = held = entry["fieldsV1"]
         for part in parts:
-            left = without(left, part)
-        if left == entry["fieldsV1"]:
+            if part:
+                left = without(left, part)
+        if left is held or left == held:
             out.append(entry)
         elif left:
             out.append({**entry, "fieldsV1": left})
     return out
 
 
-def _identity(entry: dict[str, Any]) -> tuple[str, str, str, str]:
-    return (entry["manager"], entry["operation"], entry["apiVersion"], entry.get("subresource", ""))
-
-
-def _identity_of(write: Admission) -> tuple[str, str, str, str]:
-    return (write.manager, "Update", write.resource.api_version, write.subresource)
+def _is_of(entry: dict[str, Any], write: Admission) -> bool:
+    return (
+        entry["manager"] == write.manager
+        and entry["operation"] == "Update"
+        and entry["apiVersion"] == write.resource.api_version
+        and entry.get("subresource", "") == write.subresource
+    )
 
 
 def in_order(entries: Entries) -> Entries:
@@ -191,19 +200,22 @@ def _compare(new: Json, old: Json, shape: Shape, *, presence: bool) -> Fields | 
     if shape.always and not new and old is None:
         return None
     if kind is dict and new and not shape.atomic and (old is None or old.__class__ is dict):
-        return _compare_items(new, old, shape, "f:", presence=presence)
+        return _compare_items(new, old, shape.fields, shape, "f:", presence=presence)
     if kind is list and new and (shape.keys or shape.as_set) and (old is None or old.__class__ is list):
         before = None if old is None else named(old, shape)
-        return _compare_items(named(new, shape), before, Shape(items=shape.item, always=shape.always), "", presence=presence)
+        return _compare_items(named(new, shape), before, _EMPTY, shape, "", presence=presence)
     if presence:
         return {} if old is None else None
     return None if new == old and new.__class__ is old.__class__ else {}
 
 
-def _compare_items(new: dict[str, Any], old: dict[str, Any] | None, shape: Shape, prefix: str, *, presence: bool) -> Fields | None:
+def _compare_items(
+    new: dict[str, Any], old: dict[str, Any] | None, fields: Mapping[str, Shape], shape: Shape, prefix: str, *, presence: bool
+) -> Fields | None:
+    """Compare what is below a map, or a list whose items are *new* by name; *fields* are those with shapes of their own."""
     out: Fields = {}
     before = _EMPTY if old is None else old
-    fields, other = shape.fields, shape.items or ANY
+    other = shape.items or ANY
     for key, value in new.items():
         there = before.get(key)
         if value is None:
