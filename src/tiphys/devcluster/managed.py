@@ -68,10 +68,9 @@ def _before(entries: Entries, given: Json, write: Admission) -> Entries:
     return given if all(_is_entry(entry) for entry in given) else entries
 
 
-def _is_entry(entry: Json) -> bool:
+def _is_entry(entry: dict[str, Any]) -> bool:
     return (
-        isinstance(entry, dict)
-        and entry.get("operation") in ("Apply", "Update")
+        entry.get("operation") in ("Apply", "Update")
         and entry.get("fieldsType") == "FieldsV1"
         and isinstance(entry.get("fieldsV1"), dict)
         and all(isinstance(entry.get(key, ""), str) for key in ("manager", "apiVersion", "time", "subresource"))
@@ -111,7 +110,7 @@ def reduced(entries: Entries, *parts: Fields) -> Entries:
 
 
 def _is_of(entry: dict[str, Any], write: Admission) -> bool:
-    return (
+    return bool(
         entry["manager"] == write.manager
         and entry["operation"] == "Update"
         and entry["apiVersion"] == write.resource.api_version

@@ -37,7 +37,6 @@ def _woven(live: list[Any], config: list[Any], shape: Shape) -> list[Any]:
         out.append(laid_over(by_name[name], item, shape.item) if name in by_name else item)
         if shared and name == shared[0]:
             shared.pop(0)
-            place += 1
     return out + [item for name, item in there[place:] if name not in wanted]
 
 

@@ -72,6 +72,15 @@ def test_items_of_lists_are_owned_one_by_one_and_go_with_what_was_filled_in_belo
     assert main == {".": {}, "f:name": {}, "f:env": {'k:{"name":"C"}': {".": {}, "f:name": {}, "f:value": {}}}}
 
 
+def test_a_map_that_loses_its_last_entry_goes_with_it() -> None:
+    cluster = Store(names=Names(1))
+    laid(cluster, CONFIG_MAPS, "me", data={"x": "1"}, binaryData={})
+
+    after = laid(cluster, CONFIG_MAPS, "me", data={}, binaryData={})
+
+    assert {"data", "binaryData"} & set(after) == {"binaryData"}
+
+
 def test_an_item_that_no_applier_names_any_more_goes_whoever_changed_a_part_of_it() -> None:
     cluster = Store(names=Names(1))
     laid(cluster, REPLICA_SETS, "one", spec=app(env=[{"name": "A", "value": "1"}]))
@@ -193,8 +202,15 @@ def test_owners_can_be_corrected_by_whoever_writes_them_but_not_through_a_subres
     created["metadata"]["managedFields"] = [entry]
 
     assert owners(cluster.update(CONFIG_MAPS, created, namespace="default", manager="x")) == {("two", "Apply"): entry["fieldsV1"]}
-    created["metadata"] |= {"managedFields": [{"manager": "nonsense"}], "resourceVersion": ""}
-    assert owners(cluster.update(CONFIG_MAPS, created, namespace="default", manager="x")) == {("two", "Apply"): entry["fieldsV1"]}
+    for nonsense in ({"manager": "me"}, {"manager": "me", "operation": "Update", "fieldsType": "FieldsV1"}):
+        created["metadata"] |= {"managedFields": [nonsense], "resourceVersion": ""}
+        kept = cluster.update(CONFIG_MAPS, created, namespace="default", manager="x")
+        assert owners(kept) == {("two", "Apply"): entry["fieldsV1"]}
+
+    app_of_one = cluster.create(REPLICA_SETS, {"metadata": {"name": "a"}, "spec": app()}, namespace="default", manager="one")
+    forget: Manifest = {"metadata": {"managedFields": [{}]}}
+    after = cluster.patch(REPLICA_SETS, "a", PatchKind.MERGE, forget, namespace="default", subresource="status", manager="x")
+    assert owners(after) == owners(app_of_one) != {}
 
 
 def test_the_oldest_of_too_many_updaters_become_one() -> None:
@@ -327,6 +343,15 @@ def test_whoever_applies_gets_what_it_says_and_nobody_owns_what_is_not_there(ste
         there = changed(after, {}, cluster.admission(resource))
         for fields in owners(after).values():
             assert not without(fields, there)
+
+
+def test_entries_of_maps_are_owned_too_and_fields_of_structs_are_not() -> None:
+    cluster, resource = things()
+
+    after = laid(cluster, resource, "me", spec={"free": {"p": {"q": {"r": "1"}}}, "items": [{"name": "n", "x": "1"}], "set": []})
+
+    items = {'k:{"name":"n"}': {".": {}, "f:name": {}, "f:x": {}}}
+    assert owners(after)["me", "Apply"] == {"f:spec": {"f:free": {"f:p": {".": {}, "f:q": {".": {}, "f:r": {}}}}, "f:items": items}}
 
 
 def test_items_keep_the_order_of_the_configuration_and_others_stay_where_they_were() -> None:
