@@ -350,7 +350,7 @@ def test_entries_of_maps_are_owned_too_and_fields_of_structs_are_not() -> None:
 
     after = laid(cluster, resource, "me", spec={"free": {"p": {"q": {"r": "1"}}}, "items": [{"name": "n", "x": "1"}], "set": []})
 
-    items = {'k:{"name":"n"}': {".": {}, "f:name": {}, "f:x": {}}}
+    items: Fields = {'k:{"name":"n"}': {".": {}, "f:name": {}, "f:x": {}}}
     assert owners(after)["me", "Apply"] == {"f:spec": {"f:free": {"f:p": {".": {}, "f:q": {".": {}, "f:r": {}}}}, "f:items": items}}
 
 
