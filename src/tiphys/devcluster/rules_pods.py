@@ -22,8 +22,8 @@ _TOLERATIONS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
 _TOLERATED_SECONDS = 300
 MAY_CHANGE = (
     "Forbidden: pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
-    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it "
-    "to be set to 1 if it was previously negative)"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow "
+    "it to be set to 1 if it was previously negative)"
 )
 
 

@@ -1,12 +1,14 @@
 """What the store promises to those who use it in process."""
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tiphys.devcluster.errors import StatusError
-from tiphys.devcluster.kinds import CONFIG_MAPS, NAMESPACES, PODS, REPLICA_SETS, SERVICES
+from tiphys.devcluster.kinds import CONFIG_MAPS, ENDPOINT_SLICES, ENDPOINTS, NAMESPACES, NODES, PODS, REPLICA_SETS, SERVICES
 from tiphys.devcluster.patching import PatchKind
+from tiphys.devcluster.resources import ResourceType
 from tiphys.devcluster.rules import Manifest
 from tiphys.devcluster.sources import Names
 from tiphys.devcluster.storage import Store
@@ -300,3 +302,41 @@ def test_a_generated_name_that_is_taken_is_made_up_again() -> None:
     names = [cluster.create(CONFIG_MAPS, manifest, namespace="default")["metadata"]["name"] for _ in range(2)]
 
     assert names == ["a-aaaaa", "a-bbbbb"]
+
+
+def test_a_node_is_tainted_until_it_is_ready() -> None:
+    cluster = Store(names=Names(1))
+    taint = {"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}
+    mine = {"key": "mine", "effect": "NoSchedule"}
+    created = cluster.create(NODES, {"metadata": {"name": "n"}, "spec": {"taints": [mine]}})
+    assert created["spec"]["taints"] == [mine, taint]
+
+    for status, taints in (("True", [mine]), ("False", [mine, taint])):
+        body = {"status": {"conditions": [{"type": "Ready", "status": status}]}}
+        assert cluster.patch(NODES, "n", PatchKind.MERGE, body, subresource="status")["spec"]["taints"] == taints
+    kept = cluster.patch(NODES, "n", PatchKind.MERGE, {"spec": {"unschedulable": True}})
+    assert kept["spec"] == {"taints": [mine, taint], "unschedulable": True}
+
+
+@pytest.mark.parametrize(
+    ("resource", "manifest"),
+    [
+        (ENDPOINTS, {"subsets": [{"addresses": [{"ip": "ADDRESS"}]}]}),
+        (ENDPOINT_SLICES, {"addressType": "IPv4", "endpoints": [{"addresses": ["ADDRESS"]}]}),
+    ],
+)
+def test_loopback_is_an_endpoint_only_where_pods_live_there(resource: ResourceType, manifest: Manifest) -> None:
+    cluster = Store(names=Names(1))
+
+    def create(address: str) -> None:
+        body = json.loads(json.dumps(manifest).replace("ADDRESS", address))
+        cluster.create(resource, {"metadata": {"generateName": "a-"}, **body}, namespace="default")
+
+    create("127.0.0.2")
+    create("10.1.2.3")
+    for address in ("0.0.0.0", "169.254.1.1", "x"):  # noqa: S104 - nobody listens
+        with pytest.raises(StatusError, match="is invalid"):
+            create(address)
+    cluster.pods_on_loopback = False
+    with pytest.raises(StatusError, match="may not be in the loopback range"):
+        create("127.0.0.2")
