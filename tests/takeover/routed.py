@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from routed_apps import APPS, App
 from scenarios import BETA, CANARY_SERVICE, PAUSE_STEP, STABLE_SERVICE, template, weight
-from takeover.canary_parts import DONE, pausing
+from takeover.canary_parts import DONE, pausing, rests
 from takeover.leaving import Leaving
 from takeover.states import State, Writes, promoted
 from tiphys.api import names
@@ -15,8 +15,13 @@ from tiphys.api.meta import Manifest
 from tiphys.controller.cluster import Kind
 
 INGRESS: Final[Kind] = ("networking.k8s.io", "Ingress")
-SHARES: Final[Mapping[str, int]] = {STABLE_SERVICE: 80, CANARY_SERVICE: 20}
 STEPS: Final = (weight(20), PAUSE_STEP, weight(60), PAUSE_STEP)
+
+
+def shares(left: Leaving) -> Mapping[str, int]:
+    """Give what each Service gets: 20 percent for a canary on its way."""
+    canary = 20 if "2" in left.hashes else 0
+    return {STABLE_SERVICE: 100 - canary, CANARY_SERVICE: canary}
 
 
 def owner(left: Leaving) -> Manifest:
@@ -28,13 +33,14 @@ def owner(left: Leaving) -> Manifest:
 
 def nginx(left: Leaving) -> None:
     spec = json.loads(json.dumps(left.controller.manifest(INGRESS, "web")["spec"]).replace(STABLE_SERVICE, CANARY_SERVICE))
-    annotations = {"nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": "20"}
+    weight = str(shares(left)[CANARY_SERVICE])
+    annotations = {"nginx.ingress.kubernetes.io/canary": "true", "nginx.ingress.kubernetes.io/canary-weight": weight}
     metadata = {"name": "web-web-canary", "namespace": "default", "annotations": annotations, "ownerReferences": [owner(left)]}
     left.controller.create({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": metadata, "spec": spec})
 
 
 def alb(left: Leaving) -> None:
-    groups = [{"ServiceName": name, "ServicePort": "80", "Weight": SHARES[name]} for name in (CANARY_SERVICE, STABLE_SERVICE)]
+    groups = [{"ServiceName": name, "ServicePort": "80", "Weight": shares(left)[name]} for name in (CANARY_SERVICE, STABLE_SERVICE)]
     action = "alb.ingress.kubernetes.io/actions.web-root"
     said = {"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}
     annotations = {
@@ -48,21 +54,23 @@ def app_mesh(left: Leaving) -> None:
     kind = ("appmesh.k8s.aws", "VirtualRouter")
     routes = left.controller.manifest(kind, "web")["spec"]["routes"]
     for target in routes[0]["httpRoute"]["action"]["weightedTargets"]:
-        target["weight"] = SHARES[f"web-{target['virtualNodeRef']['name']}"]
+        target["weight"] = shares(left)[f"web-{target['virtualNodeRef']['name']}"]
     left.controller.edit(kind, "web", {"spec": {"routes": routes}})
-    for name, version in (("stable", "1"), ("canary", "2")):
-        labels = {"matchLabels": {names.HASH_LABEL: left.hashes[version]}}
+    for name, pod_hash in (("stable", left.hashes["1"]), ("canary", left.hashes.get("2", "canary-hash"))):
+        labels = {"matchLabels": {names.HASH_LABEL: pod_hash}}
         left.controller.edit(("appmesh.k8s.aws", "VirtualNode"), name, {"spec": {"podSelector": labels}})
 
 
 def smi(left: Leaving) -> None:
-    backends = [{"service": name, "weight": str(SHARES[name])} for name in (CANARY_SERVICE, STABLE_SERVICE)]
+    backends = [{"service": name, "weight": str(shares(left)[name])} for name in (CANARY_SERVICE, STABLE_SERVICE)]
     metadata = {"name": "web", "namespace": "default", "ownerReferences": [owner(left)]}
     spec = {"service": STABLE_SERVICE, "backends": backends}
     left.controller.create({"apiVersion": "split.smi-spec.io/v1alpha1", "kind": "TrafficSplit", "metadata": metadata, "spec": spec})
 
 
 def ambassador(left: Leaving) -> None:
+    if not shares(left)[CANARY_SERVICE]:
+        return  # the canary's Mapping is deleted at 0 (4.6)
     base = left.controller.manifest(("getambassador.io", "Mapping"), "web")
     spec = {**base["spec"], "service": base["spec"]["service"].replace(STABLE_SERVICE, CANARY_SERVICE), "weight": 20}
     metadata = {"name": "web-canary", "namespace": "default"}
@@ -78,7 +86,7 @@ def members(kind: Kind, *path: str | int, key: str = "name") -> Callable[[Leavin
         for step in path:
             found = found[step]
         for member in found:
-            member["weight"] = SHARES[member[key]]
+            member["weight"] = shares(left)[member[key]]
         left.controller.edit(kind, "web", {"spec": spec})
 
     return weigh
@@ -87,7 +95,7 @@ def members(kind: Kind, *path: str | int, key: str = "name") -> Callable[[Leavin
 def gateway(left: Leaving) -> None:
     """The plugin marks the route while the canary has weight (4.10.2)."""
     members(("gateway.networking.k8s.io", "HTTPRoute"), "rules", 0, "backendRefs")(left)
-    label = {"rollouts.argoproj.io/gatewayapi-canary": "in-progress"}
+    label = {"rollouts.argoproj.io/gatewayapi-canary": "in-progress" if shares(left)[CANARY_SERVICE] else None}
     left.controller.edit(("gateway.networking.k8s.io", "HTTPRoute"), "web", {"metadata": {"labels": label}})
 
 
@@ -295,4 +303,27 @@ def behind(one: Behind) -> State:
     return State(leave=leave, first=one.first, verdict=verdict, goes_on=promoted, end=DONE, groups=one.app.groups, carries=one.app.weight)
 
 
-ROUTED: Final[Mapping[str, State]] = {f"behind {name}": behind(one) for name, one in BEHIND.items()}
+def at_rest(one: Behind) -> State:
+    """Give the state of a Rollout at rest behind a router: the most frequent one of all."""
+
+    def leave(left: Leaving) -> None:
+        manifests = one.app.manifests(*STEPS)
+        spec = manifests[-1]["spec"]
+        spec |= {"replicas": 5}
+        spec["strategy"]["canary"]["trafficRouting"] = one.routing or one.app.routing
+        left.apply(manifests)
+        left.replica_set("1", pods=5)
+        left.point(stable="1", canary="1")
+        for write in one.write:
+            write(left)
+        rests(left, "1", currentStepIndex=4, canary=left.weights(0, stable="1", new="1"))
+
+    first = {**ROUTED_BY, **MARKED_INGRESS} if nginx in one.write else {}
+    verdict, end = "note" if first else "nothing", ("Healthy", "1", {"1": 5})
+    return State(leave=leave, first=first, verdict=verdict, end=end, groups=one.app.groups, carries=one.app.weight)
+
+
+ROUTED: Final[Mapping[str, State]] = {
+    **{f"behind {name}": behind(one) for name, one in BEHIND.items()},
+    **{f"at rest behind {name}": at_rest(one) for name, one in BEHIND.items() if not one.header},
+}
