@@ -24,7 +24,7 @@ from takeover.leaving import (
     UNAVAILABLE,
     Leaving,
 )
-from takeover.states import State, promoted
+from takeover.states import DEADLINE, DEADLINE_RUNS, State, promoted
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 
@@ -279,6 +279,7 @@ CANARIES: Final[Mapping[str, State]] = {
                     'Progressing is True, ReplicaSetUpdated: ReplicaSet "web-1" is progressing.',
                     "Available is False, AvailableReason: Rollout does not have minimum availability",
                     "Completed is False, RolloutCompleted: RolloutCompleted",
+                    DEADLINE_RUNS,
                 ],
                 "status.currentPodHash": "1",
                 "status.currentStepHash": "b8dc68f97",
@@ -303,6 +304,7 @@ CANARIES: Final[Mapping[str, State]] = {
                 "status.canary.weights.stable.weight": 100,
                 "status.canary.weights.stable.serviceName": "web-stable",
                 "status.canary.weights.stable.podTemplateHash": "1",
+                "status.conditions": [DEADLINE_RUNS],
             }
         },
         verdict="note",
@@ -318,9 +320,6 @@ CANARIES: Final[Mapping[str, State]] = {
             "patch status Rollout web": {
                 "status.controllerPause": None,
                 "status.conditions": [
-                    "Available",
-                    "Healthy",
-                    "Completed",
                     "Progressing is Unknown, RolloutResumed: Rollout is resumed",
                     "Paused is False, RolloutPaused: Rollout is paused",
                 ],
@@ -334,12 +333,12 @@ CANARIES: Final[Mapping[str, State]] = {
         goes_on=promoted,
         end=DONE,
     ),
-    "a weight waits for pods": State(leave=waits_for_pods, goes_on=pods_come, end=DONE),
-    "all steps are done, and a pod is missing": State(leave=steps_are_done, goes_on=pods_come, end=DONE),
+    "a weight waits for pods": State(first=DEADLINE, verdict="note", leave=waits_for_pods, goes_on=pods_come, end=DONE),
+    "all steps are done, and a pod is missing": State(first=DEADLINE, verdict="note", leave=steps_are_done, goes_on=pods_come, end=DONE),
     "header and mirror routes": State(leave=header_and_mirror, goes_on=promoted, end=DONE),
     "setCanaryScale": State(leave=canary_scale, goes_on=promoted, end=DONE),
     "minPodsPerReplicaSet": State(leave=least_pods, goes_on=promoted, end=DONE),
-    "without steps": State(leave=without_steps, goes_on=pods_come, end=DONE),
+    "without steps": State(first=DEADLINE, verdict="note", leave=without_steps, goes_on=pods_come, end=DONE),
     "dynamicStableScale": State(leave=stable_follows, goes_on=promoted, end=("Healthy", "2", {"2": 10})),
     "by subset": State(leave=by_subset, goes_on=promoted, end=DONE),
     "ping-pong, ping is stable": State(
@@ -368,7 +367,7 @@ CANARIES: Final[Mapping[str, State]] = {
     ),
     "healthy, with a template of the test vectors": State(leave=long_names, end=("Healthy", "1.25", {"1.25": 5})),
     "minReadySeconds runs": State(
-        first={"patch status Rollout web": {"status.canary.weights.canary.podTemplateHash": "1"}},
+        first={"patch status Rollout web": {"status.canary.weights.canary.podTemplateHash": "1", "status.conditions": [DEADLINE_RUNS]}},
         verdict="note",
         leave=ready_for_a_while,
         goes_on=becomes_available,

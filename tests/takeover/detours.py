@@ -31,7 +31,7 @@ from takeover.leaving import (
     Leaving,
     condition,
 )
-from takeover.states import State, promoted
+from takeover.states import DEADLINE, DEADLINE_RUNS, State, promoted
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 
@@ -269,13 +269,7 @@ DETOURS: Final[Mapping[str, State]] = {
             "patch ReplicaSet web-2": {"metadata.annotations.scale-down-deadline": None},
             "patch status Rollout web": {
                 "status.abortedAt": None,
-                "status.conditions": [
-                    "Available",
-                    "Paused",
-                    "Healthy",
-                    "Completed",
-                    "Progressing is Unknown, RolloutRetry: Retrying Rollout after abort",
-                ],
+                "status.conditions": ["Progressing is Unknown, RolloutRetry: Retrying Rollout after abort", DEADLINE_RUNS],
                 "status.duration.rolloutStartedAt": "+0s",
                 "status.message": "more replicas need to be updated",
                 "status.phase": "Progressing",
@@ -287,23 +281,23 @@ DETOURS: Final[Mapping[str, State]] = {
         end=DONE,
     ),
     "a retry has begun": State(
-        first={"patch status Rollout web": {"status.canary.weights.canary.podTemplateHash": "1"}},
+        first={"patch status Rollout web": {"status.canary.weights.canary.podTemplateHash": "1", "status.conditions": [DEADLINE_RUNS]}},
         verdict="note",
         leave=retries,
         goes_on=pods_come,
         end=DONE,
     ),
-    "promoted in full": State(leave=promoted_in_full, goes_on=pods_come, end=DONE),
+    "promoted in full": State(first=DEADLINE, verdict="note", leave=promoted_in_full, goes_on=pods_come, end=DONE),
     "spec.paused": State(leave=user_paused, goes_on=resumes, end=DONE),
     "a restart is half done": State(
         first={"evict Pod web-1": {"": {}}}, verdict="step", leave=restart_asked, end=("Healthy", "1", {"1": 5})
     ),
-    "back within rollbackWindow": State(leave=within_window, goes_on=pods_come, end=DONE),
+    "back within rollbackWindow": State(first=DEADLINE, verdict="note", leave=within_window, goes_on=pods_come, end=DONE),
     "an intermediate version is empty": State(leave=intermediate, goes_on=promoted, end=("Healthy", "3", {"3": 5})),
     "superseded": State(
         first={
             "patch ReplicaSet web-2": {"metadata.annotations.scale-down-deadline": "+30s"},
-            "patch status Rollout web": {"status.canary.weights.canary.podTemplateHash": "2"},
+            "patch status Rollout web": {"status.canary.weights.canary.podTemplateHash": "2", "status.conditions": [DEADLINE_RUNS]},
         },
         verdict="step",
         leave=superseded,
@@ -322,14 +316,7 @@ DETOURS: Final[Mapping[str, State]] = {
     "InvalidSpec": State(
         first={
             "patch status Rollout web": {
-                "status.conditions": [
-                    "Available",
-                    "Healthy",
-                    "Completed",
-                    "Progressing",
-                    "Paused",
-                    f"InvalidSpec is True, InvalidSpec: {NO_SERVICE}",
-                ],
+                "status.conditions": [f"InvalidSpec is True, InvalidSpec: {NO_SERVICE}"],
                 "status.message": f"InvalidSpec: {NO_SERVICE}",
             }
         },
@@ -340,14 +327,7 @@ DETOURS: Final[Mapping[str, State]] = {
     "with a step plugin, which is refused": State(
         first={
             "patch status Rollout web": {
-                "status.conditions": [
-                    "Available",
-                    "Healthy",
-                    "Completed",
-                    "Progressing",
-                    "Paused",
-                    f"InvalidSpec is True, InvalidSpec: {PLUGIN_REFUSED}",
-                ],
+                "status.conditions": [f"InvalidSpec is True, InvalidSpec: {PLUGIN_REFUSED}"],
                 "status.message": f"InvalidSpec: {PLUGIN_REFUSED}",
                 "status.phase": "Degraded",
             }

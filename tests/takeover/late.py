@@ -8,7 +8,7 @@ from takeover import bluegreens
 from takeover.canary_parts import BACK, DONE, MORE, NO_PAUSE, STEPS, UPDATING, aborted_fields, basic, pausing, rests, update
 from takeover.detours import old_pods_stay
 from takeover.leaving import INCOMPLETE, UNAVAILABLE, Leaving
-from takeover.states import State, promoted
+from takeover.states import DEADLINE, DEADLINE_RUNS, State, promoted
 
 BETA_ROUTE: Final = {
     "name": "beta",
@@ -119,9 +119,6 @@ LATE: Final[Mapping[str, State]] = {
                 "status.controllerPause": None,
                 "status.pauseConditions": None,
                 "status.conditions": [
-                    "Available",
-                    "Healthy",
-                    "Completed",
                     'Progressing is True, ReplicaSetUpdated: ReplicaSet "web-2" is progressing.',
                     "Paused is False, RolloutPaused: Rollout is paused",
                 ],
@@ -143,7 +140,6 @@ LATE: Final[Mapping[str, State]] = {
                 "status.pauseConditions": None,
                 "status.blueGreen.activeSelector": "2",
                 "status.conditions": [
-                    "Available",
                     "Healthy is True, RolloutHealthy: Rollout is healthy",
                     'Progressing is True, NewReplicaSetAvailable: ReplicaSet "web-2" has successfully progressed.',
                     "Paused is False, RolloutPaused: Rollout is paused",
@@ -178,13 +174,7 @@ LATE: Final[Mapping[str, State]] = {
             "patch ReplicaSet web-2": {"spec.replicas": 2, "metadata.annotations.rollout.argoproj.io/desired-replicas": "8"},
             "patch ReplicaSet web-1": {"spec.replicas": 8, "metadata.annotations.rollout.argoproj.io/desired-replicas": "8"},
             "patch status Rollout web": {
-                "status.conditions": [
-                    "Healthy",
-                    "Completed",
-                    "Progressing",
-                    "Paused",
-                    "Available is False, AvailableReason: Rollout does not have minimum availability",
-                ],
+                "status.conditions": ["Available is False, AvailableReason: Rollout does not have minimum availability"],
                 "status.observedGeneration": "2",
             },
         },
@@ -241,13 +231,13 @@ LATE: Final[Mapping[str, State]] = {
         first={"patch ReplicaSet web-1": {"spec.replicas": 0}}, verdict="step", leave=no_delay, end=bluegreens.DONE
     ),
     "without a router, no counts are near enough": State(
-        first={"patch ReplicaSet web-1": {"spec.replicas": 1}},
+        first={"patch ReplicaSet web-1": {"spec.replicas": 1}, "patch status Rollout web": {"status.conditions": [DEADLINE_RUNS]}},
         verdict="step",
         leave=no_candidate,
         goes_on=promoted,
         end=("Healthy", "2", {"2": 2}),
     ),
-    "the first version never worked": State(leave=never_worked, goes_on=whole_way, end=DONE),
+    "the first version never worked": State(first=DEADLINE, verdict="note", leave=never_worked, goes_on=whole_way, end=DONE),
     "the step is one beyond the end": State(
         first={"patch status Rollout web": {"status.currentStepIndex": 4}}, verdict="step", leave=beyond_the_end, end=DONE
     ),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from inprocess import InProcessController
 from routed_apps import Read
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 
 Writes = Mapping[str, Mapping[str, Any]]
 """What a first pass writes, by verb and object: every field by its path. Versions stand for hashes, seconds from now for times."""
+
+
+DEADLINE_RUNS: Final = "ProgressDeadline is True, DeadlineRuns: times out at +600s unless the update moves"
+"""The condition that only Tiphys writes (decision 0028)."""
+DEADLINE: Final[Writes] = {"patch status Rollout web": {"status.conditions": [DEADLINE_RUNS]}}
+"""All that is written where an update waits for something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
