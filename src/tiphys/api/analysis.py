@@ -1,11 +1,10 @@
 """What do analysis templates and runs look like? (Reference analysis-and-experiments.)"""
 
-from datetime import datetime
 from typing import Literal
 
 import msgspec
 
-from tiphys.api.meta import IntOrPercent, ObjectMeta, Wire
+from tiphys.api.meta import Int32, Int64, IntOrPercent, ObjectMeta, Time, Wire
 from tiphys.api.rollout import AnalysisTemplateRef, DryRun, FieldRef, MeasurementRetention, Metadata
 from tiphys.api.words import GROUP_VERSION
 
@@ -85,7 +84,7 @@ class PrometheusMetric(Wire, frozen=True):
     address: str = ""
     query: str = ""
     authentication: Authentication | None = None
-    timeout: int | None = None
+    timeout: Int64 | None = None
     insecure: bool = False
     headers: tuple[Header, ...] = ()
     range_query: RangeQuery | None = None
@@ -100,7 +99,7 @@ class WebMetric(Wire, frozen=True):
     body: str = ""
     json_body: msgspec.Raw = msgspec.Raw()
     json_path: str = ""
-    timeout_seconds: int = 0
+    timeout_seconds: Int64 = 0
     insecure: bool = False
     authentication: Authentication | None = None
 
@@ -137,7 +136,7 @@ class NewRelicMetric(Wire, frozen=True):
 
     profile: str = ""
     query: str = ""
-    timeout: int | None = None
+    timeout: Int64 | None = None
 
 
 class JobMetric(Wire, frozen=True):
@@ -216,7 +215,7 @@ class KayentaScope(Wire, frozen=True):
 
     scope: str = ""
     region: str = ""
-    step: int = 0
+    step: Int64 = 0
     start: str = ""
     end: str = ""
 
@@ -232,8 +231,8 @@ class KayentaScopes(Wire, frozen=True):
 class KayentaThreshold(Wire, frozen=True):
     """The scores that pass, and that fail no more."""
 
-    pass_: int = msgspec.field(default=0, name="pass")
-    marginal: int = 0
+    pass_: Int64 = msgspec.field(default=0, name="pass")
+    marginal: Int64 = 0
 
 
 class KayentaMetric(Wire, frozen=True):
@@ -314,9 +313,9 @@ class ClusterAnalysisTemplate(Wire, frozen=True):
 class TtlStrategy(Wire, frozen=True):
     """How long a finished run stays (seconds)."""
 
-    seconds_after_completion: int | None = None
-    seconds_after_failure: int | None = None
-    seconds_after_success: int | None = None
+    seconds_after_completion: Int32 | None = None
+    seconds_after_failure: Int32 | None = None
+    seconds_after_success: Int32 | None = None
 
 
 class AnalysisRunSpec(Wire, frozen=True):
@@ -335,9 +334,9 @@ class Measurement(Wire, frozen=True):
 
     phase: str = msgspec.field(default_factory=str)
     message: str = ""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    resume_at: datetime | None = None
+    started_at: Time | None = None
+    finished_at: Time | None = None
+    resume_at: Time | None = None
     value: str = ""
     metadata: dict[str, str] = {}
 
@@ -349,13 +348,13 @@ class MetricResult(Wire, frozen=True):
     phase: str = msgspec.field(default_factory=str)
     measurements: tuple[Measurement, ...] = ()
     message: str = ""
-    count: int = 0
-    successful: int = 0
-    failed: int = 0
-    inconclusive: int = 0
-    error: int = 0
-    consecutive_error: int = 0
-    consecutive_success: int = 0
+    count: Int32 = 0
+    successful: Int32 = 0
+    failed: Int32 = 0
+    inconclusive: Int32 = 0
+    error: Int32 = 0
+    consecutive_error: Int32 = 0
+    consecutive_success: Int32 = 0
     dry_run: bool = False
     metadata: dict[str, str] = {}
 
@@ -363,11 +362,11 @@ class MetricResult(Wire, frozen=True):
 class RunSummary(Wire, frozen=True):
     """How many metrics ended in which way."""
 
-    count: int = 0
-    successful: int = 0
-    failed: int = 0
-    inconclusive: int = 0
-    error: int = 0
+    count: Int32 = 0
+    successful: Int32 = 0
+    failed: Int32 = 0
+    inconclusive: Int32 = 0
+    error: Int32 = 0
 
 
 class AnalysisRunStatus(Wire, frozen=True):
@@ -376,8 +375,8 @@ class AnalysisRunStatus(Wire, frozen=True):
     phase: str = msgspec.field(default_factory=str)
     message: str = ""
     metric_results: tuple[MetricResult, ...] = ()
-    started_at: datetime | None = None
-    completed_at: datetime | None = None
+    started_at: Time | None = None
+    completed_at: Time | None = None
     run_summary: RunSummary | None = None
     dry_run_summary: RunSummary | None = None
 

@@ -1,41 +1,19 @@
 """How do objects come from and go to the wire, and which patch says what changed?"""
 
-import re
-from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
+from tiphys.api import wireform
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest, Wire, wire_time
+from tiphys.api.misfits import type_problems
 from tiphys.api.rollout import Rollout
 from tiphys.api.status import RolloutStatus
 
 Object = TypeVar("Object", bound=Wire)
-
-_COMPLAINT: Final = re.compile(r"(?P<text>.*?)(?: - at `(?P<key>key in )?\$(?P<path>.*)`)?", re.DOTALL)
-_EXPECTED: Final = re.compile(r"Expected `(?P<wanted>.*)`, got `(?P<found>.*)`")
-_PART: Final = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]")
-_TYPE_WORDS: Final = {
-    "int": "an integer",
-    "str": "text",
-    "bool": "true or false",
-    "object": "an object",
-    "array": "a list",
-    "float": "a number",
-}
-_JSON_TYPES: Final[Mapping[str, type]] = {
-    "int": int,
-    "str": str,
-    "bool": bool,
-    "object": dict,
-    "array": list,
-    "float": float,
-    "null": type(None),
-}
-_LONGEST_SHOWN: Final = 80
 
 
 def decode_rollout(body: bytes) -> Rollout:
@@ -62,7 +40,9 @@ def decode(body: bytes, kind: type[Object]) -> Object:
     except msgspec.ValidationError as error:
         return _decode_without_nulls(body, kind, error)
     except msgspec.DecodeError as error:
-        raise SpecError(field=kind.__name__, found=_shown(body.decode(errors="replace")), wanted=f"must be JSON ({error})") from error
+        raise SpecError(
+            field=kind.__name__, found=wireform.shown(body.decode(errors="replace")), wanted=f"must be JSON ({error})"
+        ) from error
     return found
 
 
@@ -92,16 +72,17 @@ def status_patch(before: RolloutStatus, after: RolloutStatus) -> Manifest:
 
 def _decode_without_nulls(body: bytes, kind: type[Object], error: msgspec.ValidationError) -> Object:
     """Read again without nulls; if that does not help either, say which field is wrong."""
-    found = msgspec.json.decode(body)
-    bare = _without_nulls(found)
-    if bare != found:
+    spelled = wireform.read(body, field=kind.__name__)
+    bare = _without_nulls(spelled)
+    if bare != spelled:
         try:
-            decoded: Object = _decoder(kind).decode(msgspec.json.encode(bare))
+            decoded: Object = _decoder(kind).decode(wireform.compact(bare))
         except msgspec.ValidationError as other:
             error = other
         else:
             return decoded
-    raise _spec_error(str(error), bare, kind) from error
+    problems = type_problems(msgspec.json.decode(body), kind)
+    raise problems[0] if problems else SpecError(field=kind.__name__, found=wireform.shown(bare), wanted=str(error)) from error
 
 
 def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON of any type
@@ -110,46 +91,6 @@ def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON of any type
     if isinstance(value, list):
         return [_without_nulls(item) for item in value]
     return value
-
-
-def _spec_error(complaint: str, body: object, kind: type[Wire]) -> SpecError:
-    match = _COMPLAINT.fullmatch(complaint)
-    text, path = (match["text"], match["path"] or "") if match else (complaint, "")
-    expected = _EXPECTED.fullmatch(text)
-    field, found = _locate(body, path, expected["found"] if expected else "")
-    if expected:
-        words = [_TYPE_WORDS.get(word, word) for word in expected["wanted"].split(" | ") if word != "null"]
-        wanted = f"must be {' or '.join(words)}"
-    elif "RFC3339" in text:
-        wanted = "must be an RFC 3339 time such as 2026-01-31T08:00:00Z"
-    else:
-        wanted = text
-    return SpecError(field=field or kind.__name__, found="null" if found is None else _shown(found), wanted=wanted)
-
-
-def _locate(body: object, path: str, found_type: str) -> tuple[str, object]:
-    """Follow *path* into *body*; where it says only "some key", that is the first whose value has the type that is wrong."""
-    here: Any = body
-    walked = ""
-    for name, index in _PART.findall(path):
-        if name:
-            walked = f"{walked}.{name}" if walked else name
-            here = here.get(name)
-        elif isinstance(here, dict):
-            wrong = _JSON_TYPES.get(found_type, object)
-            key = next((key for key, value in here.items() if type(value) is wrong), "")
-            walked, here = f"{walked}.{key}", here.get(key)
-        else:
-            walked, here = f"{walked}[{index}]", here[int(index)]
-    return walked, here
-
-
-def _shown(value: object) -> object:
-    """Shorten what an error shows; numbers and flags stay what they are."""
-    if isinstance(value, int | float):
-        return value
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON of any type

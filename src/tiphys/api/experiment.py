@@ -1,11 +1,9 @@
 """What do experiments look like? (Reference analysis-and-experiments.)"""
 
-from datetime import datetime
-
 import msgspec
 
 from tiphys.api.analysis import Argument
-from tiphys.api.meta import LabelSelector, ObjectMeta, Wire
+from tiphys.api.meta import Int32, LabelSelector, ObjectMeta, Time, Wire
 from tiphys.api.rollout import DryRun, ExperimentService, MeasurementRetention, Metadata
 from tiphys.api.status import Condition
 from tiphys.api.words import GROUP_VERSION
@@ -15,8 +13,8 @@ class ExperimentVariant(Wire, frozen=True):
     """One version to run; the pod template stays raw."""
 
     name: str = ""
-    replicas: int | None = None
-    min_ready_seconds: int = 0
+    replicas: Int32 | None = None
+    min_ready_seconds: Int32 = 0
     selector: LabelSelector | None = None
     template: msgspec.Raw = msgspec.Raw()
     service: ExperimentService | None = None
@@ -37,10 +35,10 @@ class ExperimentSpec(Wire, frozen=True):
 
     templates: tuple[ExperimentVariant, ...] = ()
     duration: str = ""
-    progress_deadline_seconds: int | None = None
+    progress_deadline_seconds: Int32 | None = None
     terminate: bool = False
     analyses: tuple[ExperimentAnalysisRef, ...] = ()
-    scale_down_delay_seconds: int | None = None
+    scale_down_delay_seconds: Int32 | None = None
     dry_run: tuple[DryRun, ...] = ()
     measurement_retention: tuple[MeasurementRetention, ...] = ()
     analysis_run_metadata: Metadata | None = None
@@ -50,14 +48,14 @@ class VariantStatus(Wire, frozen=True):
     """How one version is."""
 
     name: str = msgspec.field(default_factory=str)
-    replicas: int = msgspec.field(default_factory=int)
-    updated_replicas: int = msgspec.field(default_factory=int)
-    ready_replicas: int = msgspec.field(default_factory=int)
-    available_replicas: int = msgspec.field(default_factory=int)
-    collision_count: int | None = None
+    replicas: Int32 = msgspec.field(default_factory=int)
+    updated_replicas: Int32 = msgspec.field(default_factory=int)
+    ready_replicas: Int32 = msgspec.field(default_factory=int)
+    available_replicas: Int32 = msgspec.field(default_factory=int)
+    collision_count: Int32 | None = None
     status: str = ""
     message: str = ""
-    last_transition_time: datetime | None = None
+    last_transition_time: Time | None = None
     service_name: str = ""
     pod_template_hash: str = ""
 
@@ -76,7 +74,7 @@ class ExperimentStatus(Wire, frozen=True):
 
     phase: str = ""
     message: str = ""
-    available_at: datetime | None = None
+    available_at: Time | None = None
     template_statuses: tuple[VariantStatus, ...] = ()
     analysis_runs: tuple[ExperimentRunStatus, ...] = ()
     conditions: tuple[Condition, ...] = ()

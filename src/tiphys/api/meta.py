@@ -1,14 +1,27 @@
 """What does every Kubernetes object carry?"""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Final
 
 import msgspec
 
 Manifest = dict[str, Any]
 """An object as plain JSON data, for kinds of which we own only some fields."""
 
-IntOrPercent = int | str
+INT32: Final = 2**31 - 1
+INT64: Final = 2**63 - 1
+"""The largest integers that most fields, and that any field may have."""
+
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=INT32)]
+"""An integer of the API where nothing else is said of it."""
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=INT64)]
+"""An integer that may be longer."""
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
+"""A moment: it names its offset from UTC."""
+
+IntOrPercent = Int64 | str
 """A count, or text that always means a percentage (lifecycle reference 1.6)."""
 
 
@@ -38,9 +51,9 @@ class ObjectMeta(Wire, frozen=True):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    generation: int = 0
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
+    generation: Int64 = 0
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()

@@ -200,6 +200,12 @@ successThreshold terminationGracePeriodSeconds timeoutSeconds tolerationSeconds 
 """
 """Fields of the pod template that are integers, in whatever type they stand."""
 
+LONG_FIELDS: Final = """
+activeDeadlineSeconds deletionGracePeriodSeconds expirationSeconds fsGroup generation runAsGroup runAsUser seconds supplementalGroups
+terminationGracePeriodSeconds tolerationSeconds
+"""
+"""Those of them that may have 64 bits; all others have 32."""
+
 FLAG_FIELDS: Final = """
 allowPrivilegeEscalation automountServiceAccountToken chapAuthDiscovery chapAuthSession enableServiceLinks hostIPC hostNetwork hostPID
 hostProcess hostUsers optional privileged readOnly readOnlyRootFilesystem runAsNonRoot setHostnameAsFQDN shareProcessNamespace sslEnabled
@@ -209,6 +215,6 @@ stdin stdinOnce tty
 
 TEXT_LIST_FIELDS: Final = """
 accessModes add args command drop finalizers hostnames matchLabelKeys mismatchLabelKeys monitors nameservers namespaces portals searches
-targetWWNs wwids
+targetWWNs values wwids
 """
 """Fields of the pod template that are lists of texts."""

@@ -1,10 +1,8 @@
 """What does a Rollout ask for? (Lifecycle reference 1.2 to 1.5.)"""
 
-from datetime import datetime
-
 import msgspec
 
-from tiphys.api.meta import IntOrPercent, LabelSelector, ObjectMeta, Wire
+from tiphys.api.meta import Int32, Int64, IntOrPercent, LabelSelector, ObjectMeta, Time, Wire
 from tiphys.api.status import RolloutStatus
 from tiphys.api.words import GROUP_VERSION
 
@@ -60,14 +58,14 @@ class SetMirrorRoute(Wire, frozen=True):
 
     name: str = ""
     match: tuple[RouteMatch, ...] = ()
-    percentage: int | None = None
+    percentage: Int32 | None = None
 
 
 class SetCanaryScale(Wire, frozen=True):
     """Size the canary apart from its weight (percent of `spec.replicas`, or pods)."""
 
-    weight: int | None = None
-    replicas: int | None = None
+    weight: Int32 | None = None
+    replicas: Int32 | None = None
     match_traffic_weight: bool = False
 
 
@@ -122,7 +120,7 @@ class MeasurementRetention(Wire, frozen=True):
     """How many measurements of a metric are kept."""
 
     metric_name: str = ""
-    limit: int = 0
+    limit: Int32 = 0
 
 
 class RolloutAnalysis(Wire, frozen=True):
@@ -138,7 +136,7 @@ class RolloutAnalysis(Wire, frozen=True):
 class BackgroundAnalysis(RolloutAnalysis, frozen=True):
     """An analysis that runs beside the steps, from *starting_step* on."""
 
-    starting_step: int | None = None
+    starting_step: Int32 | None = None
 
 
 class ExperimentService(Wire, frozen=True):
@@ -152,10 +150,10 @@ class ExperimentTemplate(Wire, frozen=True):
 
     name: str = ""
     spec_ref: str = ""
-    replicas: int | None = None
+    replicas: Int32 | None = None
     metadata: Metadata | None = None
     selector: LabelSelector | None = None
-    weight: int | None = None
+    weight: Int32 | None = None
     service: ExperimentService | None = None
 
 
@@ -177,13 +175,13 @@ class ExperimentStep(Wire, frozen=True):
     analyses: tuple[ExperimentAnalysis, ...] = ()
     dry_run: tuple[DryRun, ...] = ()
     analysis_run_metadata: Metadata | None = None
-    scale_down_delay_seconds: int | None = None
+    scale_down_delay_seconds: Int32 | None = None
 
 
 class Step(Wire, frozen=True):
     """One item of the canary's steps; it is complete when every key it has is in place (S9)."""
 
-    set_weight: int | None = None
+    set_weight: Int32 | None = None
     pause: Pause | None = None
     set_canary_scale: SetCanaryScale | None = None
     set_header_route: SetHeaderRoute | None = None
@@ -202,14 +200,14 @@ class ManagedRoute(Wire, frozen=True):
 class TlsRoute(Wire, frozen=True):
     """A tls entry of a VirtualService, by port and server names."""
 
-    port: int = 0
+    port: Int64 = 0
     sni_hosts: tuple[str, ...] = ()
 
 
 class TcpRoute(Wire, frozen=True):
     """A tcp entry of a VirtualService, by port."""
 
-    port: int = 0
+    port: Int64 = 0
 
 
 class IstioVirtualService(Wire, frozen=True):
@@ -252,7 +250,7 @@ class StickinessConfig(Wire, frozen=True):
     """Whether clients stay with the target group they met (seconds)."""
 
     enabled: bool = False
-    duration_seconds: int = 0
+    duration_seconds: Int64 = 0
 
 
 class AlbRouting(Wire, frozen=True):
@@ -260,7 +258,7 @@ class AlbRouting(Wire, frozen=True):
 
     ingress: str = ""
     ingresses: tuple[str, ...] = ()
-    service_port: int = 0
+    service_port: Int32 = 0
     root_service: str = ""
     annotation_prefix: str = ""
     stickiness_config: StickinessConfig | None = None
@@ -355,8 +353,8 @@ class Probe(Wire, frozen=True):
     headers: dict[str, str] = {}
     hash_header: str = ""
     hash_field: str = ""
-    requests: int = 100
-    tolerance: int = 0
+    requests: Int32 = 100
+    tolerance: Int32 = 0
 
 
 class TrafficVerification(Wire, frozen=True):
@@ -379,7 +377,7 @@ class TrafficRouting(Wire, frozen=True):
     gateway_api: GatewayApiRouting | None = msgspec.field(default=None, name="gatewayAPI")
     plugins: dict[str, msgspec.Raw] = {}
     managed_routes: tuple[ManagedRoute, ...] = ()
-    max_traffic_weight: int | None = None
+    max_traffic_weight: Int32 | None = None
     verification: TrafficVerification | None = None
 
 
@@ -393,7 +391,7 @@ class PingPong(Wire, frozen=True):
 class PreferredAntiAffinity(Wire, frozen=True):
     """Keep apart from stable pods if it can be had."""
 
-    weight: int = 0
+    weight: Int32 = 0
 
 
 class RequiredAntiAffinity(Wire, frozen=True):
@@ -411,7 +409,7 @@ class ReplicaProgressThreshold(Wire, frozen=True):
     """How many canary pods are enough to go on (`Percent` of the wanted ones, or `Pods`)."""
 
     type: str = ""
-    value: int = 0
+    value: Int32 = 0
 
 
 class CanaryStrategy(Wire, frozen=True):
@@ -424,11 +422,11 @@ class CanaryStrategy(Wire, frozen=True):
     max_unavailable: IntOrPercent | None = None
     traffic_routing: TrafficRouting | None = None
     analysis: BackgroundAnalysis | None = None
-    scale_down_delay_seconds: int | None = None
-    scale_down_delay_revision_limit: int | None = None
-    abort_scale_down_delay_seconds: int | None = None
+    scale_down_delay_seconds: Int32 | None = None
+    scale_down_delay_revision_limit: Int32 | None = None
+    abort_scale_down_delay_seconds: Int32 | None = None
     dynamic_stable_scale: bool = False
-    min_pods_per_replica_set: int | None = None
+    min_pods_per_replica_set: Int32 | None = None
     replica_progress_threshold: ReplicaProgressThreshold | None = None
     ping_pong: PingPong | None = None
     anti_affinity: AntiAffinity | None = None
@@ -441,13 +439,13 @@ class BlueGreenStrategy(Wire, frozen=True):
 
     active_service: str = ""
     preview_service: str = ""
-    preview_replica_count: int | None = None
+    preview_replica_count: Int32 | None = None
     auto_promotion_enabled: bool | None = None
-    auto_promotion_seconds: int = 0
+    auto_promotion_seconds: Int32 = 0
     max_unavailable: IntOrPercent | None = None
-    scale_down_delay_seconds: int | None = None
-    scale_down_delay_revision_limit: int | None = None
-    abort_scale_down_delay_seconds: int | None = None
+    scale_down_delay_seconds: Int32 | None = None
+    scale_down_delay_revision_limit: Int32 | None = None
+    abort_scale_down_delay_seconds: Int32 | None = None
     pre_promotion_analysis: RolloutAnalysis | None = None
     post_promotion_analysis: RolloutAnalysis | None = None
     anti_affinity: AntiAffinity | None = None
@@ -465,29 +463,29 @@ class Strategy(Wire, frozen=True):
 class RollbackWindow(Wire, frozen=True):
     """How many revisions back a rollback skips the steps."""
 
-    revisions: int = 0
+    revisions: Int32 = 0
 
 
 class RunHistory(Wire, frozen=True):
     """How many finished AnalysisRuns are kept."""
 
-    successful_run_history_limit: int | None = None
-    unsuccessful_run_history_limit: int | None = None
+    successful_run_history_limit: Int32 | None = None
+    unsuccessful_run_history_limit: Int32 | None = None
 
 
 class RolloutSpec(Wire, frozen=True):
     """What the user wants. The pod template stays raw bytes: nothing of it may be lost or re-spelled."""
 
-    replicas: int | None = None
+    replicas: Int32 | None = None
     selector: LabelSelector | None = None
     template: msgspec.Raw = msgspec.Raw()
     workload_ref: WorkloadRef | None = None
-    min_ready_seconds: int = 0
-    revision_history_limit: int | None = None
-    progress_deadline_seconds: int | None = None
+    min_ready_seconds: Int32 = 0
+    revision_history_limit: Int32 | None = None
+    progress_deadline_seconds: Int32 | None = None
     progress_deadline_abort: bool = False
     paused: bool = False
-    restart_at: datetime | None = None
+    restart_at: Time | None = None
     analysis: RunHistory | None = None
     rollback_window: RollbackWindow | None = None
     strategy: Strategy = Strategy()

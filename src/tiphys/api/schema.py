@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec import inspect as shapes
 
 from tiphys.api import analysis, experiment, rollout, status
-from tiphys.api.meta import LabelSelector, LabelSelectorRequirement, Manifest, ObjectMeta
+from tiphys.api.meta import INT32, LabelSelector, LabelSelectorRequirement, Manifest, ObjectMeta
 
 ANYTHING: Final[Manifest] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 INT_OR_STRING: Final[Manifest] = {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
@@ -85,22 +85,6 @@ REQUIRED: Final[Mapping[type[Struct], tuple[str, ...]]] = {
 }
 """The fields that an object must have, by their wire names."""
 
-_LONG: Final = frozenset(
-    {
-        (rollout.StickinessConfig, "durationSeconds"),
-        (rollout.TlsRoute, "port"),
-        (rollout.TcpRoute, "port"),
-        (status.RolloutDuration, "totalManualPauseDurationSeconds"),
-        (analysis.PrometheusMetric, "timeout"),
-        (analysis.WebMetric, "timeoutSeconds"),
-        (analysis.NewRelicMetric, "timeout"),
-        (analysis.KayentaScope, "step"),
-        (analysis.KayentaThreshold, "pass"),
-        (analysis.KayentaThreshold, "marginal"),
-    }
-)
-"""The integers that may have 64 bits; all others have 32."""
-
 
 def pod_template() -> Manifest:
     """
@@ -144,7 +128,7 @@ def _struct(kind: type[Struct]) -> Manifest:
         if special is not None:
             properties[field.encode_name] = special()
         elif not (isinstance(field.type, shapes.StructType) and field.type.cls is ObjectMeta):
-            properties[field.encode_name] = _field(kind, field)
+            properties[field.encode_name] = _field(field)
     schema: Manifest = {"type": "object", "description": _first_sentence(kind), "properties": properties}
     if kind in REQUIRED:
         schema["required"] = list(REQUIRED[kind])
@@ -155,29 +139,29 @@ def _struct(kind: type[Struct]) -> Manifest:
     return schema
 
 
-def _field(kind: type[Struct], field: shapes.Field) -> Manifest:
-    schema = _shape(field.type, long=(kind, field.encode_name) in _LONG)
+def _field(field: shapes.Field) -> Manifest:
+    schema = _shape(field.type)
     if isinstance(field.default, str) and field.default:
         schema["default"] = field.default
     return schema
 
 
-def _shape(shape: shapes.Type, *, long: bool = False) -> Manifest:
+def _shape(shape: shapes.Type) -> Manifest:
     match shape:
         case shapes.UnionType(types=types):
-            return _union([one for one in types if not isinstance(one, shapes.NoneType)], long=long)
+            return _union([one for one in types if not isinstance(one, shapes.NoneType)])
         case shapes.StructType(cls=kind):
             return _struct(kind)
         case shapes.VarTupleType(item_type=item):
-            return {"type": "array", "items": _shape(item, long=long)}
+            return {"type": "array", "items": _shape(item)}
         case shapes.DictType(value_type=shapes.RawType()) | shapes.RawType():
             return dict(ANYTHING)
         case shapes.DictType(value_type=value):
             return {"type": "object", "additionalProperties": _shape(value)}
         case shapes.LiteralType(values=values):
             return {"type": "string", "enum": list(values)}
-        case shapes.IntType():
-            return {"type": "integer", "format": "int64" if long else "int32"}
+        case shapes.IntType(le=most):
+            return {"type": "integer", "format": "int64" if most is not None and most > INT32 else "int32"}
         case shapes.BoolType():
             return {"type": "boolean"}
         case shapes.StrType():
@@ -188,9 +172,9 @@ def _shape(shape: shapes.Type, *, long: bool = False) -> Manifest:
             raise TypeError(f"no schema for {shape!r}")
 
 
-def _union(types: list[shapes.Type], *, long: bool) -> Manifest:
+def _union(types: list[shapes.Type]) -> Manifest:
     if len(types) == 1:
-        return _shape(types[0], long=long)
+        return _shape(types[0])
     if {type(one) for one in types} == {shapes.IntType, shapes.StrType}:
         return {**INT_OR_STRING, "anyOf": [dict(one) for one in INT_OR_STRING["anyOf"]]}
     raise TypeError(f"no schema for a union of {types!r}")

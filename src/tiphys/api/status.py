@@ -4,11 +4,9 @@ What does a Rollout report? (Lifecycle reference 2.1.)
 A field with a `default_factory` is required by the schema of the list item or object it stands in, so it is written even when empty.
 """
 
-from datetime import datetime
-
 import msgspec
 
-from tiphys.api.meta import Wire
+from tiphys.api.meta import Int32, Int64, Time, Wire
 
 
 class Condition(Wire, frozen=True):
@@ -18,21 +16,21 @@ class Condition(Wire, frozen=True):
     status: str = msgspec.field(default_factory=str)
     reason: str = msgspec.field(default_factory=str)
     message: str = msgspec.field(default_factory=str)
-    last_update_time: datetime | None = None
-    last_transition_time: datetime | None = None
+    last_update_time: Time | None = None
+    last_transition_time: Time | None = None
 
 
 class PauseCondition(Wire, frozen=True):
     """Why the controller waits for a human or a clock, and since when."""
 
     reason: str = msgspec.field(default_factory=str)
-    start_time: datetime | None = None
+    start_time: Time | None = None
 
 
 class WeightDestination(Wire, frozen=True):
     """The share that one Service and hash were given (0 to maxTrafficWeight)."""
 
-    weight: int = msgspec.field(default_factory=int)
+    weight: Int32 = msgspec.field(default_factory=int)
     service_name: str = ""
     pod_template_hash: str = ""
 
@@ -57,16 +55,16 @@ class RunStatus(Wire, frozen=True):
 class StepPluginStatus(Wire, frozen=True):
     """What a step plugin last said."""
 
-    index: int = msgspec.field(default_factory=int)
+    index: Int32 = msgspec.field(default_factory=int)
     name: str = msgspec.field(default_factory=str)
     operation: str = msgspec.field(default_factory=str)
     phase: str = ""
     message: str = ""
-    started_at: datetime | None = None
-    updated_at: datetime | None = None
-    finished_at: datetime | None = None
+    started_at: Time | None = None
+    updated_at: Time | None = None
+    finished_at: Time | None = None
     backoff: str = ""
-    executions: int = 0
+    executions: Int32 = 0
     disabled: bool = False
     status: msgspec.Raw = msgspec.Raw()
 
@@ -95,10 +93,10 @@ class BlueGreenStatus(Wire, frozen=True):
 class RolloutDuration(Wire, frozen=True):
     """How long this attempt takes, and how much of it people waited (seconds)."""
 
-    rollout_started_at: datetime | None = None
-    finished_at: datetime | None = None
-    manual_pause_started_at: datetime | None = None
-    total_manual_pause_duration_seconds: int = 0
+    rollout_started_at: Time | None = None
+    finished_at: Time | None = None
+    manual_pause_started_at: Time | None = None
+    total_manual_pause_duration_seconds: Int64 = 0
     completion_status: str = ""
 
 
@@ -127,29 +125,29 @@ class RolloutStatus(Wire, frozen=True):
     """
 
     abort: bool = False
-    aborted_at: datetime | None = None
+    aborted_at: Time | None = None
     alb: AlbStatus | None = None
     albs: tuple[AlbStatus, ...] = ()
-    available_replicas: int = 0
+    available_replicas: Int32 = 0
     blue_green: BlueGreenStatus = BlueGreenStatus()
     canary: CanaryStatus = CanaryStatus()
-    collision_count: int | None = None
+    collision_count: Int32 | None = None
     conditions: tuple[Condition, ...] = ()
     controller_pause: bool = False
     current_pod_hash: str = ""
     current_step_hash: str = ""
-    current_step_index: int | None = None
+    current_step_index: Int32 | None = None
     duration: RolloutDuration | None = None
-    hpa_replicas: int = msgspec.field(default=0, name="HPAReplicas")
+    hpa_replicas: Int32 = msgspec.field(default=0, name="HPAReplicas")
     message: str = ""
     observed_generation: str = ""
     pause_conditions: tuple[PauseCondition, ...] = ()
     phase: str = ""
     promote_full: bool = False
-    ready_replicas: int = 0
-    replicas: int = 0
-    restarted_at: datetime | None = None
+    ready_replicas: Int32 = 0
+    replicas: Int32 = 0
+    restarted_at: Time | None = None
     selector: str = ""
     stable_rs: str = msgspec.field(default="", name="stableRS")
-    updated_replicas: int = 0
+    updated_replicas: Int32 = 0
     workload_observed_generation: str = ""

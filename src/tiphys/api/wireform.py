@@ -17,6 +17,7 @@ POD_TEMPLATE: Final = "PodTemplateSpec"
 STEP: Final = "CanaryStep"
 _ESCAPES: Final = str.maketrans({"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _UNSAFE: Final = re.compile("[<>&\u2028\u2029]")
+_LONGEST_SHOWN: Final = 80
 _SCALARS: Final = {"", "quantity", "intstr", "map", "qmap"}
 
 
@@ -64,7 +65,7 @@ class Form:
         if value is None:
             value = {}
         if not isinstance(value, dict):
-            raise SpecError(field=field, found=_shown(value), wanted="must be an object")
+            raise SpecError(field=field, found=shown(value), wanted="must be an object")
         written = []
         for known in self.types[type_name]:
             found = value.get(known.name)
@@ -78,7 +79,7 @@ class Form:
     def _write_field(self, known: Field, found: Any, *, field: str) -> str:  # noqa: ANN401 - JSON of any type
         if known.many == "[]":
             if not isinstance(found, list):
-                raise SpecError(field=field, found=_shown(found), wanted="must be a list")
+                raise SpecError(field=field, found=shown(found), wanted="must be a list")
             return f"[{','.join(self.write(known.type, item, field=f'{field}[{at}]') for at, item in enumerate(found))}]"
         if known.many == "{}" or known.type in {"map", "qmap"}:
             return self._write_map(known, found, field=field)
@@ -88,7 +89,7 @@ class Form:
 
     def _write_map(self, known: Field, found: Any, *, field: str) -> str:  # noqa: ANN401 - JSON of any type
         if not isinstance(found, dict):
-            raise SpecError(field=field, found=_shown(found), wanted="must be a map")
+            raise SpecError(field=field, found=shown(found), wanted="must be a map")
         parts = []
         for key in sorted(found):
             at = f"{field}.{key}"
@@ -106,7 +107,7 @@ class Form:
         try:
             return _text(self.spell("0" if found is None else str(found).strip()))
         except ValueError as error:
-            raise SpecError(field=field, found=_shown(found), wanted="must be a quantity such as 100m, 2 or 1Gi") from error
+            raise SpecError(field=field, found=shown(found), wanted="must be a quantity such as 100m, 2 or 1Gi") from error
 
 
 @cache
@@ -141,7 +142,7 @@ def read(body: bytes, *, field: str) -> Any:  # noqa: ANN401 - JSON of any type
     try:
         return _DECODER.decode(body)
     except msgspec.DecodeError as error:
-        raise SpecError(field=field, found=_shown(body.decode(errors="replace")), wanted=f"must be JSON ({error})") from error
+        raise SpecError(field=field, found=shown(body.decode(errors="replace")), wanted=f"must be JSON ({error})") from error
 
 
 def compact(value: object) -> str:
@@ -172,9 +173,14 @@ def _empty(value: object) -> bool:
     return value is False or value in (0, "") or value in ([], {})
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> object:
+    """Give what an error shows of any JSON *value*: numbers and flags as they are, all else as text with an end."""
+    if isinstance(value, NumberText):
+        return float(value)
+    if isinstance(value, int | float):
+        return value
     text = value if isinstance(value, str) else compact(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
 
 
 def _table(source: str) -> dict[str, tuple[Field, ...]]:

@@ -8,14 +8,16 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from tiphys.api.analysis import AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate
 from tiphys.api.codec import decode
 from tiphys.api.errors import SpecError
+from tiphys.api.experiment import Experiment
 from tiphys.api.meta import Manifest, Wire
+from tiphys.api.misfits import misfits
 from tiphys.api.rollout import Rollout
 from tiphys.api.validation import named_services, reference_problems, spec_problems, spec_warnings, template_labels
 from tiphys.api.workloads import Deployment, Service
 from tiphys.cli.manifests import Document, FileError
-from tiphys.cli.strict import KINDS, misfits
 from tiphys.core.intent import Backend, Role, TrafficIntent
 from tiphys.plugins.router import external_router
 from tiphys.traffic.router import Ref, Router
@@ -24,6 +26,16 @@ from tiphys.traffic.table import BUILT_IN, routers_of, unsupported
 
 DEFAULT_NAMESPACE: Final = "default"
 """Where objects without a namespace are taken to be: together."""
+
+KINDS: Final[Mapping[tuple[str, str], type[msgspec.Struct]]] = {
+    ("argoproj.io/v1alpha1", "Rollout"): Rollout,
+    ("argoproj.io/v1alpha1", "AnalysisTemplate"): AnalysisTemplate,
+    ("argoproj.io/v1alpha1", "ClusterAnalysisTemplate"): ClusterAnalysisTemplate,
+    ("argoproj.io/v1alpha1", "AnalysisRun"): AnalysisRun,
+    ("argoproj.io/v1alpha1", "Experiment"): Experiment,
+    ("v1", "Service"): Service,
+}
+"""The kinds whose fields we know, by apiVersion and kind."""
 
 _OBJECT: Final = re.compile(r"\((\w+ [^\s()/]+/[^\s()]+)\)")
 """How a router names an object that has to be there."""

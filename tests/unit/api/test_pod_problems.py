@@ -116,7 +116,7 @@ def test_a_good_template_has_no_problems(template: bytes) -> None:
         ),
         (
             b'{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[7]}}',
-            'spec.template.spec.containers[0]: Invalid value: "7": must be an object',
+            "spec.template.spec.containers[0]: Invalid value: 7: must be an object",
         ),
         (
             pod(terminationGracePeriodSeconds="soon"),
@@ -124,21 +124,21 @@ def test_a_good_template_has_no_problems(template: bytes) -> None:
         ),
         (
             pod({"env": [{"name": "DEBUG", "value": True}]}),
-            'spec.template.spec.containers[0].env[0].value: Invalid value: "true": must be text',
+            "spec.template.spec.containers[0].env[0].value: Invalid value: true: must be text",
         ),
         (
             pod({"ports": [{"containerPort": 80.5}]}),
-            'spec.template.spec.containers[0].ports[0].containerPort: Invalid value: "80.5": must be an integer',
+            "spec.template.spec.containers[0].ports[0].containerPort: Invalid value: 80.5: must be an integer",
         ),
-        (pod({"image": 1.5}), 'spec.template.spec.containers[0].image: Invalid value: "1.5": must be text'),
+        (pod({"image": 1.5}), "spec.template.spec.containers[0].image: Invalid value: 1.5: must be text"),
         (pod(initContainers=[None]), 'spec.template.spec.initContainers[0]: Invalid value: "null": must be an object'),
-        (pod({"args": ["-v", 3]}), 'spec.template.spec.containers[0].args[1]: Invalid value: "3": must be text'),
+        (pod({"args": ["-v", 3]}), "spec.template.spec.containers[0].args[1]: Invalid value: 3: must be text"),
         (pod({"tty": "yes"}), 'spec.template.spec.containers[0].tty: Invalid value: "yes": must be true or false'),
         (pod({"command": "run"}), 'spec.template.spec.containers[0].command: Invalid value: "run": must be a list'),
-        (pod(labels={"app": "web", "v": 2}), 'spec.template.metadata.labels.v: Invalid value: "2": must be text'),
+        (pod(labels={"app": "web", "v": 2}), "spec.template.metadata.labels.v: Invalid value: 2: must be text"),
         (
             pod({"readinessProbe": {"httpGet": {"port": True}}}),
-            'spec.template.spec.containers[0].readinessProbe.httpGet.port: Invalid value: "true": must be an integer or text',
+            "spec.template.spec.containers[0].readinessProbe.httpGet.port: Invalid value: true: must be an integer or text",
         ),
         (pod(nodeSelector=["a"]), 'spec.template.spec.nodeSelector: Invalid value: "["a"]": must be a map'),
         (pod(volumes=[{"name": "a", "hostPath": "/a"}]), 'spec.template.spec.volumes[0].hostPath: Invalid value: "/a": must be an object'),

@@ -5,12 +5,13 @@ import pytest
 from click.testing import CliRunner
 
 from fakeapi import FakeApi
+from tiphys.api.misfits import misfits
+from tiphys.cli.checks import KINDS
 from tiphys.cli.family import Object
 from tiphys.cli.get import use_colour
 from tiphys.cli.kinds import ANALYSIS_RUNS, EXPERIMENTS, REPLICA_SETS, ROLLOUTS
 from tiphys.cli.main import root
 from tiphys.cli.reading import read_family
-from tiphys.cli.strict import KINDS, misfits
 from tiphys.cli.verdict import verdict
 from tiphys.kube.errors import NotFoundError
 from tiphys.kube.resources import EVENTS

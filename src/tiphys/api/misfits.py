@@ -1,27 +1,22 @@
 """
-Which fields of a manifest does the kind not have, and which have the wrong type?
+Which fields of a manifest does its kind not have, and which have the wrong type?
 
 The API server drops unknown fields in silence, so a misspelt one is found here or never.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from msgspec import inspect
 
 from tiphys.api import wireform
-from tiphys.api.analysis import AnalysisRun, AnalysisTemplate, ClusterAnalysisTemplate
 from tiphys.api.errors import SpecError
-from tiphys.api.experiment import Experiment
-from tiphys.api.meta import ObjectMeta
-from tiphys.api.rollout import Rollout
+from tiphys.api.meta import INT32, ObjectMeta, Time
 from tiphys.api.workloads import Service, ServicePort, ServiceSpec
 
-_LONGEST_SHOWN: Final = 80
 _UNKNOWN: Final = "no such field"
 
 _METADATA: Final = """name generateName namespace selfLink uid resourceVersion generation creationTimestamp deletionTimestamp
@@ -38,16 +33,6 @@ _ALSO: Final[Mapping[type, frozenset[str]]] = {
 }
 """Fields that Kubernetes has and our types leave out, because no decision reads them."""
 
-KINDS: Final[Mapping[tuple[str, str], type[msgspec.Struct]]] = {
-    ("argoproj.io/v1alpha1", "Rollout"): Rollout,
-    ("argoproj.io/v1alpha1", "AnalysisTemplate"): AnalysisTemplate,
-    ("argoproj.io/v1alpha1", "ClusterAnalysisTemplate"): ClusterAnalysisTemplate,
-    ("argoproj.io/v1alpha1", "AnalysisRun"): AnalysisRun,
-    ("argoproj.io/v1alpha1", "Experiment"): Experiment,
-    ("v1", "Service"): Service,
-}
-"""The kinds whose fields we know, by apiVersion and kind."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Misfit:
@@ -62,26 +47,30 @@ def misfits(manifest: object, kind: type[msgspec.Struct]) -> list[Misfit]:
     return list(_struct(manifest, kind, ""))
 
 
+def type_problems(manifest: object, kind: type[msgspec.Struct]) -> tuple[SpecError, ...]:
+    """Name every field of *manifest* because of which it cannot be read as *kind*."""
+    return tuple(found.error for found in misfits(manifest, kind) if found.fatal)
+
+
 def _struct(value: object, kind: type[msgspec.Struct], at: str) -> Iterator[Misfit]:
-    if value is None:
-        return
     if not isinstance(value, dict):
-        yield _wrong(at, value, "must be an object")
+        yield _wrong(at or kind.__name__, value, "must be an object")
         return
     fields = _fields(kind)
     for key, item in value.items():
         here = f"{at}.{key}" if at else key
+        if item is None and key in fields:
+            continue
         if key == "template" and isinstance(fields.get(key), inspect.RawType):
             yield from _pod(item, wireform.POD_TEMPLATE, here)
         elif key in fields:
             yield from _value(item, fields[key], here)
         elif key not in _ALSO.get(kind, ()):
-            yield Misfit(error=SpecError(field=here, found=_shown(item), wanted=_UNKNOWN), fatal=False)
+            yield Misfit(error=SpecError(field=here, found=wireform.shown(item), wanted=_UNKNOWN), fatal=False)
 
 
 def _value(value: object, kind: inspect.Type, at: str) -> Iterator[Misfit]:
-    if value is None:
-        return
+    """Judge *value*; a null has been left out before, except in a list, where it is wrong."""
     match kind:
         case inspect.StructType(cls=cls):
             yield from _struct(value, cls, at)
@@ -94,14 +83,15 @@ def _value(value: object, kind: inspect.Type, at: str) -> Iterator[Misfit]:
         case inspect.DictType(value_type=item):
             if isinstance(value, dict):
                 for key, found in value.items():
-                    yield from _value(found, item, f"{at}.{key}")
+                    if found is not None:
+                        yield from _value(found, item, f"{at}.{key}")
             else:
                 yield _wrong(at, value, "must be a map")
         case inspect.UnionType(types=types):
             yield from _union(value, types, at)
         case _:
             if not _fits(value, kind):
-                yield _wrong(at, value, f"must be {_word(kind)}")
+                yield _wrong(at, value, f"must be {_word(kind, value)}")
 
 
 def _union(value: object, types: Sequence[inspect.Type], at: str) -> Iterator[Misfit]:
@@ -109,19 +99,21 @@ def _union(value: object, types: Sequence[inspect.Type], at: str) -> Iterator[Mi
     if len(choices) == 1:
         yield from _value(value, choices[0], at)
     elif not any(_fits(value, choice) for choice in choices):
-        yield _wrong(at, value, f"must be {' or '.join(map(_word, choices))}")
+        yield _wrong(at, value, f"must be {' or '.join(_word(choice, value) for choice in choices)}")
 
 
 def _fits(value: object, kind: inspect.Type) -> bool:
     match kind:
         case inspect.BoolType():
             return isinstance(value, bool)
-        case inspect.IntType():
-            return isinstance(value, int) and not isinstance(value, bool)
+        case inspect.IntType(ge=least, le=most):
+            return isinstance(value, int) and not isinstance(value, bool) and (least is None or most is None or least <= value <= most)
         case inspect.FloatType():
             return isinstance(value, int | float) and not isinstance(value, bool)
         case inspect.StrType():
             return isinstance(value, str)
+        case inspect.LiteralType(values=values):
+            return isinstance(value, str) and value in values
         case inspect.DateTimeType():
             return isinstance(value, str) and _is_time(value)
         case _:
@@ -130,22 +122,25 @@ def _fits(value: object, kind: inspect.Type) -> bool:
 
 def _is_time(text: str) -> bool:
     try:
-        msgspec.convert(text, datetime)
+        msgspec.convert(text, Time)
     except msgspec.ValidationError:
         return False
     return True
 
 
-def _word(kind: inspect.Type) -> str:
+def _word(kind: inspect.Type, value: object) -> str:
     match kind:
         case inspect.BoolType():
             return "true or false"
-        case inspect.IntType():
-            return "an integer"
+        case inspect.IntType(le=most):
+            too_large = most is not None and isinstance(value, int) and not isinstance(value, bool)
+            return f"an integer of {64 if most > INT32 else 32} bits" if too_large and most is not None else "an integer"
         case inspect.FloatType():
             return "a number"
         case inspect.StrType():
             return "text"
+        case inspect.LiteralType(values=values):
+            return f"one of {', '.join(map(str, values))}"
         case inspect.DateTimeType():
             return "an RFC 3339 time such as 2026-01-31T08:00:00Z"
         case _:
@@ -163,7 +158,7 @@ def _pod(value: object, kind: str, at: str) -> Iterator[Misfit]:
     for key, item in value.items():
         here = f"{at}.{key}"
         if key not in fields:
-            yield Misfit(error=SpecError(field=here, found=_shown(item), wanted=_UNKNOWN), fatal=False)
+            yield Misfit(error=SpecError(field=here, found=wireform.shown(item), wanted=_UNKNOWN), fatal=False)
             continue
         below, many = fields[key]
         if below is not None and many == "[]" and isinstance(item, list):
@@ -173,7 +168,7 @@ def _pod(value: object, kind: str, at: str) -> Iterator[Misfit]:
             for name, found in item.items():
                 yield from _pod(found, below, f"{here}.{name}")
         elif many == "[]" and item is not None and not isinstance(item, list):
-            yield Misfit(error=SpecError(field=here, found=_shown(item), wanted="must be a list"), fatal=False)
+            yield Misfit(error=SpecError(field=here, found=wireform.shown(item), wanted="must be a list"), fatal=False)
         elif below is not None and not many:
             yield from _pod(item, below, here)
 
@@ -194,11 +189,4 @@ def _fields(kind: type[msgspec.Struct]) -> Mapping[str, inspect.Type]:
 
 
 def _wrong(at: str, value: object, wanted: str) -> Misfit:
-    return Misfit(error=SpecError(field=at, found=_shown(value), wanted=wanted), fatal=True)
-
-
-def _shown(value: Any) -> object:  # noqa: ANN401 - any JSON value
-    if isinstance(value, int | float):
-        return value
-    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-    return text if len(text) <= _LONGEST_SHOWN else f"{text[: _LONGEST_SHOWN - 3]}..."
+    return Misfit(error=SpecError(field=at, found=wireform.shown(value), wanted=wanted), fatal=True)
