@@ -10,6 +10,7 @@ from tiphys.api import wireform
 from tiphys.api.errors import SpecError
 from tiphys.api.meta import Manifest, Wire, wire_time
 from tiphys.api.misfits import type_problems
+from tiphys.api.nulls import without_nulls
 from tiphys.api.rollout import Rollout
 from tiphys.api.status import RolloutStatus
 
@@ -66,31 +67,23 @@ def status_patch(before: RolloutStatus, after: RolloutStatus) -> Manifest:
     """
     if before == after:
         return {}
-    changes = _changes(plain(before), plain(after))
+    changes = merge_patch(_without_empty(plain(before)), plain(after))
     return {"status": changes} if changes else {}
 
 
 def _decode_without_nulls(body: bytes, kind: type[Object], error: msgspec.ValidationError) -> Object:
     """Read again without nulls; if that does not help either, say which field is wrong."""
-    spelled = wireform.read(body, field=kind.__name__)
-    bare = _without_nulls(spelled)
-    if bare != spelled:
+    bare = without_nulls(body)
+    if bare is not None:
         try:
-            decoded: Object = _decoder(kind).decode(wireform.compact(bare))
+            decoded: Object = _decoder(kind).decode(bare)
         except msgspec.ValidationError as other:
             error = other
         else:
             return decoded
     problems = type_problems(msgspec.json.decode(body), kind)
-    raise problems[0] if problems else SpecError(field=kind.__name__, found=wireform.shown(bare), wanted=str(error)) from error
-
-
-def _without_nulls(value: Any) -> Any:  # noqa: ANN401 - JSON of any type
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
+    shown = wireform.shown(body.decode(errors="replace"))
+    raise problems[0] if problems else SpecError(field=kind.__name__, found=shown, wanted=str(error)) from error
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON of any type
@@ -107,12 +100,18 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON of any type
             return value
 
 
-def _changes(before: Manifest, after: Manifest) -> Manifest:
-    changes: Manifest = {key: None for key, found in before.items() if key not in after and found != {}}
+def _without_empty(manifest: Manifest) -> Manifest:
+    bare = {key: _without_empty(item) if isinstance(item, dict) else item for key, item in manifest.items()}
+    return {key: item for key, item in bare.items() if item != {} or manifest[key] != {}}
+
+
+def merge_patch(before: Manifest, after: Manifest) -> Manifest:
+    """Give the smallest JSON merge patch that turns *before* into *after*."""
+    changes: Manifest = {key: None for key in before if key not in after}
     for key, wanted in after.items():
         found = before.get(key)
         if isinstance(found, dict) and isinstance(wanted, dict):
-            inner = _changes(found, wanted)
+            inner = merge_patch(found, wanted)
             if inner:
                 changes[key] = inner
         elif found != wanted or key not in before:

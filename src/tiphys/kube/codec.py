@@ -5,6 +5,7 @@ from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
+from tiphys.api.nulls import without_nulls
 from tiphys.kube.errors import DecodeError
 
 T = TypeVar("T")
@@ -45,9 +46,26 @@ def decode(data: bytes, into: type[T], *, where: str) -> T:
 
     """
     try:
-        return decoder(into).decode(data)
+        return read(decoder(into), data)
     except msgspec.DecodeError as error:
         raise DecodeError(where, str(error)) from None
+
+
+def read(reader: msgspec.json.Decoder[T], data: bytes | msgspec.Raw) -> T:
+    """
+    Read *data*; what does not fit is read once more without its nulls, which mean the same as missing fields.
+
+    Raises:
+        msgspec.DecodeError: it does not fit, or is no JSON.
+
+    """
+    try:
+        return reader.decode(data)
+    except msgspec.ValidationError:
+        bare = without_nulls(bytes(data))
+        if bare is None:
+            raise
+        return reader.decode(bare)
 
 
 def encode(body: object) -> bytes:

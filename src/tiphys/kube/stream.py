@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from tiphys.kube.codec import ListMeta, Page, decoder
+from tiphys.kube.codec import ListMeta, Page, decoder, read
 from tiphys.kube.errors import ApiError, DecodeError, api_error
 from tiphys.kube.store import Key, Unreadable
 
@@ -129,7 +129,7 @@ class Reader(Generic[T]):
         unreadable: list[Unreadable] = []
         for each in raw.items or ():
             try:
-                items.append(self._object.decode(each))
+                items.append(read(self._object, each))
             except msgspec.ValidationError as error:
                 unreadable.append(self._unreadable(each, str(error)))
         return Listed(items, unreadable, raw.metadata)
@@ -143,14 +143,14 @@ class Reader(Generic[T]):
 
         """
         try:
-            read = self._line.decode(line)
+            seen = read(self._line, line)
         except msgspec.ValidationError as error:
             return self._other(line, str(error))
         except msgspec.DecodeError as error:
             raise DecodeError(f"a watch event of {self._where}", str(error)) from None
-        match read.type:
+        match seen.type:
             case "ADDED" | "MODIFIED":
-                return Upserted(read.object)
+                return Upserted(seen.object)
             case _:
                 return self._other(line, "")
 
