@@ -116,7 +116,7 @@ class Onlooker:
         """Read the cluster."""
         store = self._controller.cluster.store
         replica_sets = self.replica_sets()
-        hashes = {found["metadata"]["labels"].get(names.HASH_LABEL, ""): found for found in replica_sets}
+        hashes = {found["metadata"].get("labels", {}).get(names.HASH_LABEL, ""): found for found in replica_sets}
         ready = {pod_hash: int(found.get("status", {}).get("readyReplicas", 0)) for pod_hash, found in hashes.items()}
         given = self._given()
         services = {stored.manifest["metadata"]["name"]: stored.manifest for stored in store.scan(SERVICES, namespace="default")}

@@ -1,7 +1,8 @@
-"""What of an object is copied, so that it does not keep the page of the list alive that it was read from?"""
+"""What of an object is kept: copies, so that it does not hold the page of the list that it was read from, and its identity."""
 
 import msgspec
 
+from tiphys.api import names
 from tiphys.api.analysis import AnalysisRun, AnalysisRunSpec, AnalysisRunStatus
 from tiphys.api.rollout import Rollout, Step
 from tiphys.api.status import StepPluginStatus
@@ -38,8 +39,18 @@ def _own_plugin_status(found: StepPluginStatus) -> StepPluginStatus:
 
 
 def own_replica_set(found: ReplicaSet) -> ReplicaSet:
-    """Copy the raw template, for the same reason."""
-    return msgspec.structs.replace(found, spec=msgspec.structs.replace(found.spec, template=_copied(found.spec.template)))
+    """
+    Copy the raw template, for the same reason.
+
+    The hash is the one that its selector has, which nobody can change: its own label says nothing once somebody took it away.
+    """
+    metadata, selector = found.metadata, found.spec.selector
+    pod_hash = "" if selector is None else names.pod_hash(selector.match_labels)
+    if pod_hash and names.pod_hash(metadata.labels) != pod_hash:
+        metadata = msgspec.structs.replace(metadata, labels={**metadata.labels, names.HASH_LABEL: pod_hash})
+    return msgspec.structs.replace(
+        found, metadata=metadata, spec=msgspec.structs.replace(found.spec, template=_copied(found.spec.template))
+    )
 
 
 def own_run(found: AnalysisRun) -> AnalysisRun:
