@@ -1,5 +1,6 @@
 """How is a scenario told: given manifests, when the image changes, then what does the cluster look like?"""
 
+import copy
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -154,7 +155,8 @@ class Story:
     A Rollout `web` in a cluster of its own, whose time stands still until somebody waits.
 
     A *version* is an image tag. Every write of the controller is looked at by an `Onlooker`. *analysed* says that a test plays those
-    who make AnalysisRuns (see `analyst`): only then a Rollout may ask for them.
+    who make AnalysisRuns (see `analyst`): only then a Rollout may ask for them. *lax* is a cluster whose definition of Rollouts lets
+    everything pass.
     """
 
     def __init__(
@@ -165,10 +167,12 @@ class Story:
         product: Balancer | None = None,
         analysed: bool = False,
         groups: Iterable[str] = (),
+        lax: bool = False,
     ) -> None:
         """Give the cluster of *manifests*; *groups* are the API groups of further products that it serves."""
         further = [found for group in groups for found in foreign_definitions(group)]
-        self.cluster = VirtualCluster(definitions=[*_definitions(analysed=analysed), *further])
+        needed = _definitions(analysed=analysed)
+        self.cluster = VirtualCluster(definitions=[*(_lax(needed) if lax else needed), *further])
         self.analysed = analysed
         self.controller = InProcessController(self.cluster, decide=self._decide, gate=violated, product=product, analysed=analysed)
         if product is not None:
@@ -356,7 +360,7 @@ class Story:
     def replica_sets(self) -> dict[str, Manifest]:
         """Give the ReplicaSets of the Rollout by version."""
         found = self.onlooker.replica_sets()
-        return {_version(each): each for each in found if names.HASH_LABEL in each["metadata"]["labels"]}
+        return {_version(each): each for each in found if names.HASH_LABEL in each["metadata"].get("labels", {})}
 
     @property
     def sizes(self) -> dict[str, int]:
@@ -408,6 +412,17 @@ def _definitions(*, analysed: bool) -> tuple[Manifest, ...]:
     return tuple(
         found for found in (*foreign_definitions("networking.istio.io"), *crd_manifests()) if found["spec"]["names"]["kind"] in needed
     )
+
+
+def _lax(definitions: tuple[Manifest, ...]) -> tuple[Manifest, ...]:
+    """Give *definitions*, but that of Rollouts without a schema."""
+    found = copy.deepcopy(definitions)
+    for definition in found:
+        if definition["spec"]["names"]["kind"] == "Rollout":
+            anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+            for version in definition["spec"]["versions"]:
+                version["schema"] = {"openAPIV3Schema": {"type": "object", "properties": {"spec": anything, "status": anything}}}
+    return found
 
 
 def told(*steps: Manifest, image: str = "1", product: Balancer | None = None, analysed: bool = False, **given: Any) -> Story:  # noqa: ANN401 - see `app`

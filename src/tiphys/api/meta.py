@@ -1,6 +1,6 @@
 """What does every Kubernetes object carry?"""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -122,7 +122,19 @@ def _holds(condition: LabelSelectorRequirement, labels: dict[str, str]) -> bool:
 
 def wire_time(moment: datetime) -> str:
     """Write *moment* as the API server does: RFC 3339, UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    try:
+        there = moment.astimezone(UTC)
+    except OverflowError:  # at the very ends of time
+        there = moment
+    return f"{there.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def later(moment: datetime, seconds: float) -> datetime:
+    """Give the moment *seconds* after *moment*, or the last one there is."""
+    try:
+        return moment + timedelta(seconds=seconds)
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 def read_time(text: str) -> datetime | None:

@@ -7,16 +7,19 @@ The API server drops unknown fields in silence, so a misspelt one is found here 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from msgspec import inspect
 
 from tiphys.api import wireform
 from tiphys.api.errors import SpecError
-from tiphys.api.meta import INT32, ObjectMeta, Time
+from tiphys.api.meta import INT32, Manifest, ObjectMeta, Time
+from tiphys.api.schema import REQUIRED
 from tiphys.api.workloads import Service, ServicePort, ServiceSpec
 
+_NOTHING: Final = object()
+"""Stands for a value that is left out."""
 _UNKNOWN: Final = "no such field"
 
 _METADATA: Final = """name generateName namespace selfLink uid resourceVersion generation creationTimestamp deletionTimestamp
@@ -50,6 +53,30 @@ def misfits(manifest: object, kind: type[msgspec.Struct]) -> list[Misfit]:
 def type_problems(manifest: object, kind: type[msgspec.Struct]) -> tuple[SpecError, ...]:
     """Name every field of *manifest* because of which it cannot be read as *kind*."""
     return tuple(found.error for found in misfits(manifest, kind) if found.fatal)
+
+
+def without_misfits(manifest: Manifest, kind: type[msgspec.Struct]) -> Manifest:
+    """
+    Give *manifest* without the fields because of which it cannot be read as *kind*; unknown fields stay.
+
+    An item of a list that has one goes whole, and so does an object without a field that its schema requires.
+    """
+    types = _fields(kind)
+    kept = {key: item if item is None or key not in types else _fitting(item, types[key]) for key, item in manifest.items()}
+    return {key: item for key, item in kept.items() if item is not _NOTHING}
+
+
+def _fitting(value: Any, kind: inspect.Type) -> Any:  # noqa: ANN401 - JSON of any type
+    match kind:
+        case inspect.UnionType(types=(one, inspect.NoneType()) | (inspect.NoneType(), one)):
+            return _fitting(value, one)
+        case inspect.StructType(cls=cls) if isinstance(value, dict):
+            kept = without_misfits(value, cls)
+            return _NOTHING if any(name in value and name not in kept for name in REQUIRED.get(cls, ())) else kept
+        case inspect.VarTupleType(item_type=item) if isinstance(value, list):
+            return [found for found in value if not any(_value(found, item, ""))]
+        case _:
+            return _NOTHING if any(_value(value, kind, "")) else value
 
 
 def _struct(value: object, kind: type[msgspec.Struct], at: str) -> Iterator[Misfit]:

@@ -13,7 +13,7 @@ from tiphys.api.stepvalidation import FIELD
 from tiphys.api.syntax import selector_problems
 from tiphys.api.workloads import Deployment, Service
 
-__all__ = ["invalid_message", "named_services", "reference_problems", "spec_problems", "spec_warnings", "template_labels"]
+__all__ = ["invalid_message", "listed", "named_services", "reference_problems", "spec_problems", "spec_warnings", "template_labels"]
 
 _MOST_SHOWN: Final = 50
 
@@ -54,10 +54,15 @@ def named_services(rollout: Rollout) -> dict[str, str]:
 
 def invalid_message(name: str, problems: Sequence[SpecError]) -> str:
     """Say what is wrong with the Rollout *name*: all *problems*, the first one first."""
+    return f'The Rollout "{name}" is invalid: {listed(problems)}'
+
+
+def listed(problems: Sequence[SpecError]) -> str:
+    """Say all *problems*, the first one first, as far as there is room."""
     texts = [str(problem) for problem in problems[:_MOST_SHOWN]]
     if len(problems) > _MOST_SHOWN:
         texts.append(f"and {len(problems) - _MOST_SHOWN} more")
-    return f'The Rollout "{name}" is invalid: {"; ".join(texts)}'
+    return "; ".join(texts)
 
 
 def _general_problems(rollout: Rollout, workload: Deployment | None) -> Iterator[SpecError]:

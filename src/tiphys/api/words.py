@@ -90,6 +90,7 @@ class Reason(StrEnum):
     SPEC_WARNING = "SpecWarning"
     PUT_BACK = "PutBackOnDelete"
     NOT_PUT_BACK = "NotPutBackOnDelete"
+    STATUS_MENDED = "StatusMended"
 
 
 class EventType(StrEnum):
@@ -256,3 +257,8 @@ def analysis_run_changed(kind: str, name: str, *, after: str, before: str = "") 
 def reconciliation_failed(error: str) -> str:
     """Say that a pass failed, and why."""
     return f"Reconciliation failed with error: {error}"
+
+
+def status_mended(problems: str) -> str:
+    """Tell which fields of the status were put right, and what was wrong with them."""
+    return f"Put right what cannot be in the status: {problems}"

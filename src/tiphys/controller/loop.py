@@ -31,7 +31,7 @@ from tiphys.controller.queue import WorkQueue
 from tiphys.controller.release import release
 from tiphys.controller.telemetry import Telemetry
 from tiphys.controller.trouble import CreationError, RefusedError, RoutingError, TakenNameError
-from tiphys.controller.unreadable import as_far_as_readable, let_go_unread
+from tiphys.controller.unreadable import as_far_as_readable, let_go_unread, repair_of
 from tiphys.controller.verify import Verifier
 from tiphys.controller.workload import Workloads
 from tiphys.core.actions import Event, Plan
@@ -175,8 +175,7 @@ class Passes:
         """Give the seconds until the next look, or nothing where only a change matters."""
         unreadable = self._caches.broken(key)
         if unreadable is not None:
-            await self._report_unreadable(key, unreadable)
-            return None
+            return await self._report_unreadable(key, unreadable)
         rollout = self._caches.rollout(key)
         if rollout is None:
             return await self._after_its_end(key)
@@ -383,25 +382,35 @@ class Passes:
 
     # A Rollout that does not decode
 
-    async def _report_unreadable(self, key: Key, unreadable: Unreadable) -> None:
+    async def _report_unreadable(self, key: Key, unreadable: Unreadable) -> float | None:
         """
-        Say in its status and by an event which field of a Rollout is wrong; nothing else happens to it.
+        Say in its status and by an event which fields of a Rollout are wrong; nothing else happens to it.
 
-        One that is being deleted is let go of: nobody can tell what its owner wants to be put back.
+        What is wrong in the status itself is dropped. One that is being deleted is let go of: nobody can tell what its owner wants to be
+        put back.
         """
         if self._read.get(key) == unreadable.version:
-            return
+            return None
         raw = await self._cluster.reread(key, rollout_ref(key), purpose="see which field does not decode")
         if raw is None:
-            return
-        rollout, error = as_far_as_readable(key, raw, unreadable.problem)
+            return None
+        rollout, errors = as_far_as_readable(key, raw)
+        repair = repair_of(rollout, raw, errors)
         if rollout.metadata.deletion_timestamp is not None:
             await let_go_unread(key, rollout, self._cluster)
-        elif self._said.get(key) != unreadable.problem:
-            told = invalid(rollout, (error,), self._clock.now())
+        elif not errors:
+            return LOADING_DELAY
+        elif repair is not None:
+            patch, event = repair
+            purpose = "drop what cannot be read from the status"
+            await self._cluster.patch(key, rollout_ref(key), patch, subresource="status", purpose=purpose)
+            self._tell(rollout, event)
+            return STALE_DELAY
+        else:
+            told = invalid(rollout, errors, self._clock.now())
             await self._write_report(key, rollout, told, purpose="condition: the Rollout does not decode")
-            self._said[key] = unreadable.problem
         self._read[key] = rollout.metadata.resource_version
+        return None
 
     # Writing
 

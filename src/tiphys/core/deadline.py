@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from tiphys.api import defaults, words
-from tiphys.api.meta import whole_seconds
+from tiphys.api.meta import later, whole_seconds
 from tiphys.api.words import ConditionType, Reason
 from tiphys.core.conditions import Conditions, holds, is_healthy, progress_reason, read_conditions, with_condition, without_deadline
 from tiphys.core.facts import Facts
@@ -23,7 +23,7 @@ def wake_up(facts: Facts, conditions: Conditions) -> datetime | None:
         return None
     if found.reason in _STANDS_STILL or _no_deadline(facts) or is_healthy(facts):
         return None
-    return found.last_update_time + _allowed(facts) + timedelta(seconds=1)
+    return later(found.last_update_time, _allowed(facts).total_seconds() + 1)
 
 
 def with_deadline(conditions: Conditions, facts: Facts, now: datetime) -> Conditions:

@@ -2,14 +2,17 @@
 
 from dataclasses import replace
 
+from tiphys.api import words
 from tiphys.api.errors import SpecError
 from tiphys.api.rollout import BlueGreenStrategy, Rollout
 from tiphys.api.specwarnings import spec_warnings
+from tiphys.api.validation import listed
 from tiphys.api.words import EventType, Reason, accepted_but
 from tiphys.core.actions import Because, Event, Plan, UpdateRollout, Why
 from tiphys.core.bluegreen import decide_blue_green, report_blue_green_standstill
 from tiphys.core.canary import decide_canary, report_standstill
 from tiphys.core.farewell import decide_farewell, farewell_problems, with_finalizer
+from tiphys.core.mending import mended
 from tiphys.core.observed import Observed
 from tiphys.core.report import Report, invalid
 from tiphys.core.retreat import retreat
@@ -31,7 +34,12 @@ def decide(seen: Observed, *, analysed: bool = False) -> Plan:
 
 
 def _decide_living(seen: Observed, *, analysed: bool) -> Plan:
+    """A status that cannot be right is put right first, in a pass of its own."""
     rollout = seen.rollout
+    status, wrong = mended(seen)
+    if wrong:
+        event = Event(reason=Reason.STATUS_MENDED, message=words.status_mended(listed(wrong)), type=EventType.WARNING)
+        return Plan(actions=(), status=status, events=(event,), wake_at=seen.now)
     problems = (*seen.problems, *unsupported_parts(rollout, analysed=analysed), *farewell_problems(rollout))
     canary = rollout.spec.strategy.canary
     blue_green = rollout.spec.strategy.blue_green

@@ -1,8 +1,9 @@
 """How small may stable be, and how does weight come back to it? (`dynamicStableScale`: lifecycle 5.1, 5.3, 5.5; traffic-routing 1.7.)"""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from tiphys.api import defaults
+from tiphys.api.meta import later
 from tiphys.api.words import ConditionType, Reason
 from tiphys.core.revisions import hash_of
 from tiphys.core.routed_counts import canary_pods, floor_ha, stable_share
@@ -87,4 +88,4 @@ def give_up_at(now: Situation) -> datetime | None:
     since = now.seen.rollout.status.aborted_at
     if not now.position.aborted or since is None:
         return None
-    return since + timedelta(seconds=defaults.progress_deadline_seconds(now.seen.rollout.spec))
+    return later(since, defaults.progress_deadline_seconds(now.seen.rollout.spec))

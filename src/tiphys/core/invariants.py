@@ -17,6 +17,7 @@ from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, CreateReplicaSet, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
 from tiphys.core.bluegreen_invariants import plan_violation_blue_green, violated_blue_green
 from tiphys.core.intent import HeaderRoute, MirrorRoute, Role, TrafficIntent
+from tiphys.core.mending import mended
 from tiphys.core.observed import Observed
 from tiphys.core.pairs import alternates
 from tiphys.core.position import scale_in_force, stepped_weight
@@ -277,6 +278,8 @@ def _promotes_too_early(seen: Observed, canary: CanaryStrategy, plan: Plan) -> s
     slots = find_slots(seen, canary)
     if seen.router is None or _replicas(seen) == 0:
         return None
+    if mended(seen)[0].stable_rs == after:
+        return None  # it is the one that has the stable traffic, and what was recorded does not exist
     whole = slots is not None and slots.confirmed and slots.canary.carries == max_traffic_weight(canary) and slots.canary.holds == after
     return None if whole else f"S4: {after} would become stable before it carries everything"
 
@@ -285,6 +288,8 @@ def _exchanges_roles_alone(seen: Observed, canary: CanaryStrategy, plan: Plan) -
     """S4: the ping-pong Services exchange their roles exactly when another version becomes stable."""
     before, after = seen.rollout.status, plan.status
     exchange = before.canary.stable_ping_pong != after.canary.stable_ping_pong
+    if exchange and before.stable_rs == after.stable_rs and mended(seen)[0].canary == after.canary:
+        return None  # they were the wrong way round
     if exchange == (canary.ping_pong is not None and before.stable_rs != after.stable_rs):
         return None
     return f"S4: stablePingPong would become {after.canary.stable_ping_pong!r} while {after.stable_rs} is stable after {before.stable_rs}"

@@ -111,7 +111,7 @@ def _wait(now: Situation, pause: Pause, here: Progress) -> Progress | None:
     because = replace(_because(Why.PAUSE_STEP, f"step {here.index}", wanted, "running"), look_at=end)
     wake_at = None if end is None else end + timedelta(milliseconds=1)
     if running is not None:
-        return replace(here, because=(because,), wake_at=wake_at)
+        return replace(here, controller_pause=True, because=(because,), wake_at=wake_at)
     condition = PauseCondition(reason=words.PauseReason.CANARY_PAUSE_STEP, start_time=started)
     return replace(here, pauses=(*here.pauses, condition), controller_pause=True, because=(because,), wake_at=wake_at)
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from tiphys.api.meta import later
 from tiphys.api.rollout import Rollout
 from tiphys.api.workloads import Pod, ReplicaSet
 from tiphys.core.actions import Because, EvictPod, Why
@@ -54,7 +55,7 @@ def restart_pods(
     if started:
         return Restart(restarted_at=wanted)
     if not restart_due(rollout, seen.now):
-        return Restart(restarted_at=stored, wake_at=wanted + timedelta(milliseconds=1))
+        return Restart(restarted_at=stored, wake_at=later(wanted, 0.001))
     if seen.pods is None:
         return Restart(restarted_at=stored, wake_at=seen.now + LOOK_AGAIN)
     old = [pod for pod in seen.pods if pod.metadata.creation_timestamp is not None and pod.metadata.creation_timestamp < wanted]
