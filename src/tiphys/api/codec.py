@@ -67,7 +67,7 @@ def status_patch(before: RolloutStatus, after: RolloutStatus) -> Manifest:
     """
     if before == after:
         return {}
-    changes = merge_patch(_without_empty(plain(before)), plain(after))
+    changes = merge_patch(_without_empty(plain(before)), _without_empty(plain(after)))
     return {"status": changes} if changes else {}
 
 
@@ -101,8 +101,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON of any type
 
 
 def _without_empty(manifest: Manifest) -> Manifest:
-    bare = {key: _without_empty(item) if isinstance(item, dict) else item for key, item in manifest.items()}
-    return {key: item for key, item in bare.items() if item != {} or manifest[key] != {}}
+    return {key: _without_empty(item) if isinstance(item, dict) else item for key, item in manifest.items() if item != {}}
 
 
 def merge_patch(before: Manifest, after: Manifest) -> Manifest:
