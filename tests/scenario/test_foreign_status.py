@@ -22,7 +22,7 @@ def midway(routing: Any = "istio", *, lax: bool = False) -> Story:  # noqa: ANN4
     """Give a story in the first of its pauses, or before a cut-over."""
     manifests = blue_green_app(autoPromotionEnabled=False) if routing == "blue-green" else app(*STEPS, routing=routing)
     story = Story(manifests, lax=lax)
-    story.rest()
+    story.until_phase("Healthy")
     story.set_image("2")
     story.until_phase("Paused")
     story.forget()
@@ -238,7 +238,7 @@ def test_the_roles_of_ping_and_pong_are_told_by_what_they_select(fields: Manifes
     before, weights = view(story), story.weights
 
     story.edit_status(**fields)
-    story.rest()
+    story.advance(60)
 
     assert (view(story), story.weights) == (before, weights)
     assert not own_mistakes(story)
@@ -249,7 +249,7 @@ def test_without_routes_and_services_pods_tell_the_stable_version() -> None:
     before = view(story)
 
     story.edit_status(stableRS="unknown")
-    story.rest()
+    story.advance(60)
 
     assert view(story) == before
 
@@ -293,7 +293,7 @@ def test_a_replica_set_whose_hash_label_is_gone_is_known_by_its_selector(version
     status, weights, name = story.status, story.weights, names.replica_set("web", story.hash_of(version))
 
     story.controller.edit(REPLICA_SET, name, {"metadata": {"labels": {names.HASH_LABEL: label}}})
-    story.rest()
+    story.advance(60)
 
     assert (story.status.stable_rs, story.status.current_pod_hash) == (status.stable_rs, status.current_pod_hash)
     assert (story.phase, story.weights) == ("Paused", weights)

@@ -189,7 +189,7 @@ def test_each_wrong_type_is_refused_by_path_found_and_wanted(kind: str) -> None:
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the definitions of other controllers are not on this machine")
-@pytest.mark.parametrize("kind", ["Rollout", "AnalysisRun", "Experiment"])
+@pytest.mark.parametrize("kind", ["Rollout", "AnalysisTemplate"])
 def test_each_wrong_type_by_the_definitions_of_the_reference_is_too(kind: str) -> None:
     count, wrong = misjudged(kind, reference()[kind])
 
