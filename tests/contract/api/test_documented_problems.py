@@ -75,6 +75,19 @@ def variant(share: int) -> Manifest:
     return {"name": "a", "specRef": "canary", "weight": share}
 
 
+WITH_TWO_SERVICES: Final[Sequence[Manifest]] = (
+    {"smi": {}},
+    {"apisix": {"route": {"name": "web"}}},
+    {"ambassador": {"mappings": ["web"]}},
+    NGINX,
+    {"appMesh": {"virtualService": {"name": "web"}}},
+    {"traefik": {"weightedTraefikServiceName": "web"}},
+    {"alb": {"ingress": "web", "servicePort": 80}},
+    ISTIO,
+)
+SEVERAL_KEYS: Final[Sequence[Manifest]] = ({"setWeight": 1, "pause": {}}, {"pause": {}, "analysis": {}}, {})
+WAYS: Final[Sequence[Manifest]] = ({"method": {}}, {"path": {"exact": "/", "prefix": "/"}})
+
 GENERAL: Final[Mapping[str, Sequence[Case]]] = {
     "spec.replicas: negative": [Case("spec.replicas", INVALID, {"replicas": -1})],
     "spec.selector: absent": [Case("spec.selector", REQUIRED, {"selector": None})],
@@ -147,16 +160,7 @@ STRATEGIES: Final[Mapping[str, Sequence[Case]]] = {
     "spec.strategy.stableService / .canaryService: empty although": [
         Case(f"spec.strategy.{field}", INVALID, routed(routing=routing, **{field: ""}))
         for field in SERVICES
-        for routing in (
-            {"smi": {}},
-            {"apisix": {"route": {"name": "web"}}},
-            {"ambassador": {"mappings": ["web"]}},
-            NGINX,
-            {"appMesh": {"virtualService": {"name": "web"}}},
-            {"traefik": {"weightedTraefikServiceName": "web"}},
-            {"alb": {"ingress": "web", "servicePort": 80}},
-            ISTIO,
-        )
+        for routing in WITH_TWO_SERVICES
     ],
     "spec.strategy.scaleDownDelaySeconds: set without trafficRouting": [
         Case("spec.strategy.scaleDownDelaySeconds", INVALID, canary(scaleDownDelaySeconds=30)),
@@ -175,8 +179,7 @@ STRATEGIES: Final[Mapping[str, Sequence[Case]]] = {
         Case("", ACCEPTED, routed(routing={**ISTIO, "maxTrafficWeight": 1000})),
     ],
     "spec.strategy.steps[i]: more than one of setWeight": [
-        Case("spec.strategy.steps[1]", INVALID, canary({"setWeight": 1}, step))
-        for step in ({"setWeight": 1, "pause": {}}, {"pause": {}, "analysis": {}}, {})
+        Case("spec.strategy.steps[1]", INVALID, canary({"setWeight": 1}, step)) for step in SEVERAL_KEYS
     ],
     "spec.strategy.steps[i].setWeight: outside 0..max": [
         Case("spec.strategy.steps[0].setWeight", INVALID, canary({"setWeight": -1})),
@@ -212,8 +215,7 @@ STRATEGIES: Final[Mapping[str, Sequence[Case]]] = {
         ),
     ],
     "spec.strategy.steps[i].setMirrorRoute.match[j]: method or path": [
-        Case("spec.strategy.steps[0].setMirrorRoute.match[0]", INVALID, routed(mirror(**match), managed=["a"]))
-        for match in ({"method": {}}, {"path": {"exact": "/", "prefix": "/"}})
+        Case("spec.strategy.steps[0].setMirrorRoute.match[0]", INVALID, routed(mirror(**match), managed=["a"])) for match in WAYS
     ],
     "spec.strategy.trafficRouting.managedRoutes: header/mirror step": [
         Case("spec.strategy.trafficRouting.managedRoutes", REQUIRED, routed(header(exact="1"))),
