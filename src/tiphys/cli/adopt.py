@@ -58,13 +58,13 @@ def adopt(*, check: bool, files: tuple[str, ...], all_namespaces: bool, selector
     labels = wanted_labels(selector)
     absent: Sequence[str] = ()
     if files:
-        found = _in_space(read_dumps(files), chosen(context).get("namespace"), everywhere=all_namespaces)
+        found = in_space(read_dumps(files), chosen(context).get("namespace"), everywhere=all_namespaces)
     else:
-        found, absent = in_session(context, lambda client: _from_cluster(client, options, everywhere=all_namespaces))
+        found, absent = in_session(context, lambda client: from_cluster(client, options, everywhere=all_namespaces))
     others = [each for each in found if _is_rollout(each) and not _is_ours(each, options["instance_id"])]
     left_out = [each for each in found if _is_rollout(each) and not labels.match(each["metadata"].get("labels") or {})]
     with _logged(chosen(context).get("loglevel", "error")):
-        rehearsals = asyncio.run(_rehearsed([each for each in found if each not in others and each not in left_out], options))
+        rehearsals = asyncio.run(rehearsed([each for each in found if each not in others and each not in left_out], options))
     if not rehearsals:
         raise RefusedError("no Rollout found" + (f": {len(others)} are of another instance id" if others else ""))
     _print(rehearsals, as_json=as_json)
@@ -85,7 +85,7 @@ def _is_ours(manifest: Manifest, instance_id: str) -> bool:
     return label == instance_id if instance_id else label is None
 
 
-def _in_space(found: Sequence[Manifest], space: str | None, *, everywhere: bool) -> Sequence[Manifest]:
+def in_space(found: Sequence[Manifest], space: str | None, *, everywhere: bool) -> Sequence[Manifest]:
     """Leave out the Rollouts of other namespaces than *space*, if one was asked for."""
     if space is None or everywhere:
         return found
@@ -107,7 +107,8 @@ def _logged(level: str) -> Iterator[None]:
         structlog.configure(**before)
 
 
-async def _rehearsed(found: Sequence[Manifest], options: Mapping[str, Any]) -> "Sequence[Rehearsal]":
+async def rehearsed(found: Sequence[Manifest], options: Mapping[str, Any]) -> "Sequence[Rehearsal]":
+    """Make the first pass over every Rollout among *found*, on copies, as a controller with *options* would."""
     from tiphys.controller.rehearsal import Choices, rehearse  # noqa: PLC0415 - heavy
     from tiphys.plugins.client import HttpRouter  # noqa: PLC0415 - heavy
 
@@ -120,7 +121,7 @@ async def _rehearsed(found: Sequence[Manifest], options: Mapping[str, Any]) -> "
             await router.close()
 
 
-async def _from_cluster(client: "Client", options: Mapping[str, Any], *, everywhere: bool) -> tuple[Sequence[Manifest], Sequence[str]]:
+async def from_cluster(client: "Client", options: Mapping[str, Any], *, everywhere: bool) -> tuple[Sequence[Manifest], Sequence[str]]:
     """Read everything that the passes need, kind by kind, and say which kinds the server does not serve."""
     from tiphys.cli.kinds import ROLLOUTS  # noqa: PLC0415 - with the rest
     from tiphys.controller.kinds import Kinds  # noqa: PLC0415 - heavy

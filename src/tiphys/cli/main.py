@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, Entry]] = {
     "get": Entry("tiphys.cli.get:get", "Show a rollout and everything that belongs to it"),
     "list": Entry("tiphys.cli.listing:list_group", "List rollouts, one per line"),
     "status": Entry("tiphys.cli.watch:status", "Tell how a rollout is, and wait until it is done"),
+    "explain": Entry("tiphys.cli.explain:explain", "Tell why a rollout is not further"),
     "promote": Entry("tiphys.cli.act:promote", "Go on: past a pause, a step, or all the way"),
     "abort": Entry("tiphys.cli.act:abort", "Take all traffic back to the stable version"),
     "retry": Entry("tiphys.cli.act:retry", "Try an aborted update again"),
