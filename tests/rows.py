@@ -218,12 +218,12 @@ FIELDS: Final = (
     ),
     Field("blue-green", "paused", "blueGreen.previewSelector", "<2-slow-5s>"),
     Field("blue-green", "paused", "blueGreen.activeSelector", "<1>"),
-    Field("routed", "paused", "duration", {"rolloutStartedAt": _BEGAN, "manualPauseStartedAt": "2030-01-01T00:23:35Z"}),
+    Field("routed", "paused", "duration", {"rolloutStartedAt": _BEGAN, "manualPauseStartedAt": "2030-01-01T00:23:30Z"}),
     Field(
         "routed", "updated", "duration",
         {
             "rolloutStartedAt": _BEGAN, "totalManualPauseDurationSeconds": 2,
-            "finishedAt": "2030-01-01T00:23:57Z", "completionStatus": "Promoted",
+            "finishedAt": "2030-01-01T00:23:52Z", "completionStatus": "Promoted",
         },
     ),
 )  # fmt: skip

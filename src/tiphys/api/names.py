@@ -83,6 +83,11 @@ def revision(annotations: Mapping[str, str]) -> int:
     return _number(annotations.get(REVISION), default=0)
 
 
+def earlier_revision(annotations: Mapping[str, str]) -> int:
+    """Give the revision that a ReplicaSet had before its present one; the present one where it never had another."""
+    return _number(annotations.get(REVISION_HISTORY, "").rpartition(",")[2], default=revision(annotations))
+
+
 def desired_replicas(annotations: Mapping[str, str]) -> int | None:
     """Give the `spec.replicas` (pods) a ReplicaSet was last sized for; nothing where it is missing or no number."""
     text = annotations.get(DESIRED_REPLICAS)

@@ -108,14 +108,24 @@ def inside_window(seen: Observed, revisions: Revisions) -> bool:
     """
     Tell whether the current template goes back to a version inside `rollbackWindow` (lifecycle 6.8).
 
-    Fewer than `revisions` ReplicaSets were created strictly between it and stable; creation times count, not revision numbers.
+    Fewer than `revisions` ReplicaSets stand strictly between it and stable, by their revision numbers and by their creation: a version
+    that came back stands where it came back (12.3), and one that was tried again and given up does not move closer.
     """
     window = seen.rollout.spec.rollback_window
     new, stable = revisions.new, revisions.stable
     if window is None or window.revisions <= 0 or new is None or stable is None or not goes_back(revisions):
         return False
     since, until = _born(new), _born(stable)
-    return sum(1 for rs in seen.replica_sets if since < _born(rs) < until) < window.revisions
+    created = sum(1 for rs in seen.replica_sets if since < _born(rs) < until)
+    low, high = sorted((_revision_before(new, revisions), names.revision(stable.metadata.annotations)))
+    revised = sum(1 for rs in seen.replica_sets if rs is not new and low < names.revision(rs.metadata.annotations) < high)
+    return max(created, revised) < window.revisions
+
+
+def _revision_before(new: ReplicaSet, revisions: Revisions) -> int:
+    """Give the revision that the ReplicaSet of the current template had before this attempt gave it the highest."""
+    own = names.revision(new.metadata.annotations)
+    return own if own != revisions.revision else names.earlier_revision(new.metadata.annotations)
 
 
 def goes_back(revisions: Revisions) -> bool:

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from tiphys.api import defaults
-from tiphys.api.rollout import CanaryStrategy, ReplicaProgressThreshold
+from tiphys.api.rollout import CanaryStrategy, ReplicaProgressThreshold, Step
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.canary_gates import Analyses, judged, read_analyses
 from tiphys.core.observed import Observed
@@ -71,9 +71,13 @@ def asked_weight(now: Situation) -> int:
 
 def explicit_scale(now: Situation) -> int | None:
     """Give the canary size (pods) that a `setCanaryScale` in force asks for, or nothing."""
+    return _explicit_at(now, now.position.index)
+
+
+def _explicit_at(now: Situation, index: int) -> int | None:
     if not now.routed or not now.forward or now.position.promote_full:
         return None
-    scale = scale_in_force(now.position.steps, now.position.index)
+    scale = scale_in_force(now.position.steps, index)
     if scale is None:
         return None
     if scale.replicas is not None:
@@ -87,11 +91,29 @@ def _pods(now: Situation, weight: int) -> int:
 
 
 def canary_size(now: Situation) -> int:
-    """Give the pods that the replica rules want of the canary at this position, with traffic routing (lifecycle 5.1)."""
-    explicit = explicit_scale(now)
+    """
+    Give the pods that the replica rules want of the canary at this position, with traffic routing (lifecycle 5.1).
+
+    A step that nothing holds up takes no pods away that the next one wants again (12.2 #3501).
+    """
+    wanted = _size_at(now, now.position.index)
+    step, new = now.position.step, now.revisions.new
+    if new is None or step is None or not now.forward or now.position.promote_full or now.replicas == 0 or _holds_up(step):
+        return wanted
+    return max(wanted, min(new.spec.replicas, _size_at(now, now.position.index + 1)))
+
+
+def _size_at(now: Situation, index: int) -> int:
+    explicit = _explicit_at(now, index)
     if explicit is not None:
         return explicit
-    return _pods(now, asked_weight(now))
+    asks = now.forward and now.replicas and not now.position.promote_full
+    return _pods(now, stepped_weight(now.position.steps, index, maximum=now.maximum) if asks else asked_weight(now))
+
+
+def _holds_up(step: Step) -> bool:
+    """Tell whether people, clocks or measurements decide when *step* is over."""
+    return any(part is not None for part in (step.pause, step.experiment, step.analysis, step.plugin))
 
 
 def available(replica_set: ReplicaSet | None) -> int:

@@ -41,7 +41,8 @@ def _size_stable(now: Situation, stable: ReplicaSet, slots: Slots | None, *, gra
     Keep stable whole, or with `dynamicStableScale` let it follow its weight down.
 
     The `scaleDownDelaySeconds` of the spec passes before any pod goes, the default before the last ones: proxies have to hear of the
-    weight first (S3, #4926). Where the data plane confirmed, only what the spec says is waited for.
+    weight first (S3, #4926). Where the data plane confirmed, only what the spec says is waited for. A change of `spec.replicas` is no
+    weight, and followed at once.
     """
     wanted = stable_size(now, slots, granted=granted)
     size = stable.spec.replicas
@@ -49,7 +50,7 @@ def _size_stable(now: Situation, stable: ReplicaSet, slots: Slots | None, *, gra
         return serving(stable, wanted)
     confirmed = now.seen.router is not None and now.seen.router.verified is Verification.YES
     least = defaults.SCALE_DOWN_DELAY_SECONDS if wanted == 0 and not confirmed else 0
-    given = now.canary.scale_down_delay_seconds
+    given = now.canary.scale_down_delay_seconds if is_dynamic(now) and wanted < now.replicas else None
     delay = least if given is None else given
     if delay == 0:
         return serving(stable, wanted)
