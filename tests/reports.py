@@ -9,6 +9,7 @@ from msgspec import structs
 from builders import NOW, replica_set, rollout, step
 from tiphys.api import names
 from tiphys.api.status import Condition, RolloutStatus
+from tiphys.api.workloads import ReplicaSet
 from tiphys.core.report import Facts, report
 
 LATER = NOW + timedelta(seconds=5)
@@ -26,11 +27,17 @@ def facts(*, stored: RolloutStatus | None = None, **more: Any) -> Facts:  # noqa
         "draft": draft(),
         "new": new,
         "revision": 2,
-        "replica_sets": (new,) if new is not None else (),
+        "replica_sets": (*((new,) if new is not None else ()), *_stable_beside(more.get("draft"))),
         "routed": False,
         "indefinite": False,
     }
     return Facts(**(usual | more))
+
+
+def _stable_beside(shown: RolloutStatus | None) -> tuple[ReplicaSet, ...]:
+    """Give the ReplicaSet of a stable version that is not the new one."""
+    stable = "" if shown is None else shown.stable_rs
+    return (replica_set(stable, replicas=5),) if stable not in {"", "b"} else ()
 
 
 def draft(**fields: Any) -> RolloutStatus:  # noqa: ANN401 - the fields have types

@@ -274,3 +274,38 @@ def test_an_analysis_is_refused_by_name_as_long_as_nobody_makes_its_runs() -> No
     assert story.phase == "Degraded"
     for field in ("spec.strategy.canary.analysis", "spec.strategy.canary.steps[1].analysis"):
         assert field in story.message("InvalidSpec")
+
+
+def test_a_change_of_replicas_during_the_analysis_before_the_cut_over_is_followed_at_once() -> None:
+    """The reference can get stuck here (12.2 #4294, #4200)."""
+    story, analyst = blue_green(prePromotionAnalysis=TEMPLATES)
+    story.set_image("2")
+    story.until(lambda: Why.ANALYSIS in story.reasons)
+    run = analyst.begins(Purpose.PRE_PROMOTION)
+
+    story.edit_spec(replicas=5)
+    story.advance(30)
+    during = (story.sizes, story.selected(ACTIVE_SERVICE))
+    analyst.ends(run, "Successful")
+    story.rest()
+
+    assert during == ({"1": 5, "2": 5}, "1")
+    assert (story.phase, story.sizes) == ("Healthy", {"2": 5})
+
+
+def test_a_failed_analysis_after_the_cut_over_leads_back_although_the_new_version_is_not_whole() -> None:
+    """The reference stays on it, and later takes its pods from under the traffic (12.3, 7.7)."""
+    story, analyst = blue_green(postPromotionAnalysis=TEMPLATES)
+    story.set_image("2")
+    story.until(lambda: story.selected(ACTIVE_SERVICE) == "2")
+    run = analyst.begins(Purpose.POST_PROMOTION)
+    story.make_ill("2", 2)
+    story.advance(5)
+
+    analyst.ends(run, "Failed", "errors")
+    story.until(lambda: story.selected(ACTIVE_SERVICE) == "1", within=5)
+    story.rest()
+
+    assert story.status.message.endswith("Blue/green post-promotion analysis phase failed: errors")
+    assert (story.selected(ACTIVE_SERVICE), story.sizes, story.stable) == ("1", {"1": 3}, "1")
+    assert story.onlooker.problems == []

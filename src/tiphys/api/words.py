@@ -100,6 +100,7 @@ class EventType(StrEnum):
     WARNING = "Warning"
 
 
+PAUSED_BY_OWNER: Final = "Rollout is paused by its owner (spec.paused)"
 PAUSED_MESSAGE: Final = "Rollout is paused"
 RESUMED_MESSAGE: Final = "Rollout is resumed"
 RETRY_MESSAGE: Final = "Retrying Rollout after abort"
@@ -207,6 +208,11 @@ def updated_to(revision: int) -> str:
 def not_completed(revision: int, pod_hash: str) -> str:
     """Say that an update began."""
     return f"Rollout not completed, started update to revision {revision} ({pod_hash})"
+
+
+def stable_lost(pod_hash: str) -> str:
+    """Say that there is no ReplicaSet of the stable version any more."""
+    return f"the ReplicaSet of the stable version ({pod_hash}) does not exist"
 
 
 def completed(revision: int, pod_hash: str, why: str) -> str:

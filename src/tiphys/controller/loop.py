@@ -1,5 +1,6 @@
 """What happens in one pass over one Rollout, and when is the next?"""
 
+import contextlib
 import traceback
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -35,6 +36,7 @@ from tiphys.controller.unreadable import as_far_as_readable, let_go_unread, repa
 from tiphys.controller.verify import Verifier
 from tiphys.controller.workload import Workloads
 from tiphys.core.actions import Event, Plan
+from tiphys.core.ailing import pods_are_late
 from tiphys.core.decide import standstill
 from tiphys.core.durations import attempts_ended
 from tiphys.core.farewell import give_up
@@ -42,7 +44,7 @@ from tiphys.core.observed import Observed, Verification
 from tiphys.core.report import Report, invalid, not_created
 from tiphys.core.restart import restart_due
 from tiphys.kube.clock import Clock
-from tiphys.kube.errors import ConflictError, CredentialError, NotFoundError, ThrottledError, UnauthorizedError, UnreachableError
+from tiphys.kube.errors import ConflictError, CredentialError, KubeError, NotFoundError, ThrottledError, UnauthorizedError, UnreachableError
 from tiphys.kube.store import Key, Unreadable
 from tiphys.traffic.router import Ref
 
@@ -230,7 +232,7 @@ class Passes:
         return RELEASE_DELAY if waits else None
 
     async def _pods(self, key: Key, rollout: Rollout) -> Sequence[Pod] | None:
-        """Read the pods where a restart is due, or some lack metadata: too rare needs to watch every pod of a cluster."""
+        """Read the pods where a restart is due, some lack metadata, or some are late: too rare needs to watch every pod of a cluster."""
         selector = rollout.spec.selector
         if selector is None:
             return None
@@ -238,6 +240,9 @@ class Passes:
             return await self._cluster.pods(key, selector.text(), purpose="see which pods are older than restartAt")
         if any(names.PODS_METADATA in found.metadata.annotations for found in self._caches.owned(rollout.metadata.uid)):
             return await self._cluster.pods(key, selector.text(), purpose="see which pods lack metadata of their version")
+        if pods_are_late(rollout, self._caches.owned(rollout.metadata.uid), self._clock.now()):
+            with contextlib.suppress(KubeError):  # only a message is poorer without them
+                return await self._cluster.pods(key, selector.text(), purpose="see why pods do not become available")
         return None
 
     def _next_look(self, key: Key, wake_at: datetime | None) -> float:

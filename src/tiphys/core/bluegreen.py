@@ -11,6 +11,7 @@ from tiphys.api.rollout import BlueGreenStrategy
 from tiphys.api.status import BlueGreenStatus, CanaryStatus, RolloutStatus
 from tiphys.api.workloads import ReplicaSet
 from tiphys.core.actions import Action, Because, CreateReplicaSet, Event, Plan, SwitchService, UpdateReplicaSet, Why
+from tiphys.core.ailing import first_reason, look_at_pods
 from tiphys.core.bluegreen_gates import (
     Passage,
     pass_gates,
@@ -80,7 +81,12 @@ def decide_blue_green(seen: Observed, strategy: BlueGreenStrategy) -> Plan:
         events=(*told.events, *_promotion_event(now, end)),
         because=because,
         wake_at=soonest(
-            end.passage.wake_at, told.wake_at, restart.wake_at, changes.marking.look_at(seen.now), *(reason.look_at for reason in because)
+            end.passage.wake_at,
+            told.wake_at,
+            restart.wake_at,
+            changes.marking.look_at(seen.now),
+            look_at_pods(seen),
+            *(reason.look_at for reason in because),
         ),
     )
 
@@ -224,6 +230,7 @@ def _report(now: BlueGreen, end: Outcome, draft: RolloutStatus, *, created: str)
         created=created,
         found=now.revisions.new is not None,
         completion=completion_of(now.seen, now.revisions, now, becomes_stable=end.promoted),
+        ailing=first_reason(now.seen, now.revisions.pod_hash),
         attempt_started=now.started,
         unverified=_unverified(now),
     )

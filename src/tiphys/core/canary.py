@@ -11,6 +11,7 @@ from tiphys.api.meta import whole_seconds
 from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.status import AlbStatus, CanaryStatus, RolloutStatus
 from tiphys.core.actions import Action, Because, CreateReplicaSet, Event, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
+from tiphys.core.ailing import first_reason, look_at_pods
 from tiphys.core.endings import completion_of, given_up, soonest, timeout_text
 from tiphys.core.intent import Role, TrafficIntent
 from tiphys.core.metadata import Marks
@@ -78,6 +79,7 @@ def decide_canary(seen: Observed, canary: CanaryStrategy) -> Plan:
             restart.wake_at,
             changes.marking.look_at(seen.now),
             None if unheard is None else unheard.look_at,
+            look_at_pods(seen),
             _deadline(routing),
             *(_deadline(sizing) for sizing in sizings),
         ),
@@ -258,6 +260,7 @@ def _report(now: Situation, step: Progress, draft: RolloutStatus, *, created: st
         attempt_started=now.position.started,
         unverified=_unverified(now),
         spare=spare,
+        ailing=first_reason(now.seen, now.revisions.pod_hash),
     )
     in_flight = now.forward and not step.promoted
     if not (in_flight and now.seen.rollout.spec.progress_deadline_abort and timed_out(facts)):

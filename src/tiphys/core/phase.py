@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from tiphys.api import names, words
 from tiphys.api.status import Condition
 from tiphys.api.words import ConditionType, Phase, Reason
 from tiphys.core.facts import Facts
@@ -21,16 +22,31 @@ _COMPLETED_RUN = frozenset({"Successful", "Failed", "Error", "Inconclusive"})
 
 
 def find_phase(facts: Facts, conditions: Iterable[Condition]) -> tuple[Phase, str]:
-    """Give the phase and its message; the first rule that holds wins."""
+    """Give the phase and its message; a pod that says why it does not run is named behind the fixed text (12.6)."""
+    phase, message = _phase(facts, conditions)
+    late = phase is Phase.PROGRESSING or message.startswith(Reason.PROGRESS_DEADLINE_EXCEEDED)
+    return phase, f"{message}: {facts.ailing}" if late and facts.ailing else message
+
+
+def _phase(facts: Facts, conditions: Iterable[Condition]) -> tuple[Phase, str]:
+    """Let the first rule that holds win."""
     trouble = find_trouble(conditions)
     if trouble:
         return Phase.DEGRADED, trouble
+    if _stable_is_lost(facts):
+        return Phase.DEGRADED, words.stable_lost(facts.draft.stable_rs)
     if facts.rollout.spec.paused:
         return Phase.PAUSED, MANUALLY_PAUSED
     if facts.draft.pause_conditions:
         return Phase.PAUSED, facts.draft.pause_conditions[0].reason
     missing = _missing(facts)
     return (Phase.PROGRESSING, missing) if missing else (Phase.HEALTHY, "")
+
+
+def _stable_is_lost(facts: Facts) -> bool:
+    """Whether an update is on its way from a version whose ReplicaSet somebody deleted: only people know what to do (12.3)."""
+    stable = facts.draft.stable_rs
+    return bool(stable) and not facts.completed and all(names.pod_hash(one.metadata.labels) != stable for one in facts.replica_sets)
 
 
 def find_trouble(conditions: Iterable[Condition]) -> str:

@@ -161,6 +161,14 @@ def _events(facts: Facts, before: Conditions, after: Conditions) -> tuple[Event,
         for pause in draft.pause_conditions
         if pause.reason not in known
     )
+    if _owner_pauses(facts, before, after):
+        events.append(Event(reason=Reason.ROLLOUT_PAUSED, message=words.PAUSED_BY_OWNER))
     if stored.controller_pause and not draft.controller_pause and not draft.abort:
         events.append(Event(reason=Reason.ROLLOUT_RESUMED, message=words.RESUMED_MESSAGE))
     return tuple(events)
+
+
+def _owner_pauses(facts: Facts, before: Conditions, after: Conditions) -> bool:
+    """Tell whether the owner's pause (`spec.paused`) begins, where no pause of the controller tells it (12.6)."""
+    begins = holds(after, ConditionType.PAUSED) and not holds(before, ConditionType.PAUSED)
+    return begins and facts.rollout.spec.paused and not facts.draft.pause_conditions

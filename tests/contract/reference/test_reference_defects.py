@@ -45,7 +45,9 @@ def defined_in(file: str) -> frozenset[str]:
 
 
 def test_every_row_says_what_is_wrong_there_what_tiphys_does_and_what_proves_it() -> None:
-    assert [row for table in OURS.values() for row in table if len(row) != 4 or not all(row)] == []
+    found = [row for table in OURS.values() for row in table]
+
+    assert [row for row in found if len(row) != 4 or not all(row) or not COVERING.search(row[-1])] == []
 
 
 def test_every_covering_test_exists() -> None:
@@ -62,3 +64,11 @@ def test_every_known_defect_has_a_row(section: str) -> None:
     theirs = rows(REFERENCE.read_text())
 
     assert [row[0] for row in OURS[section]] == [row[0] for row in theirs[section]]
+
+
+@pytest.mark.skipif(not REFERENCE.is_file(), reason="the reference is not on this machine")
+def test_every_cheap_win_has_a_row() -> None:
+    """Section 12.6 is a list, not a table."""
+    part = REFERENCE.read_text().partition("\n### 12.6 ")[2].partition("\n#")[0]
+
+    assert [row[0] for row in OURS["12.6"]] == re.findall(r"^([0-9]+)\. ", part, re.MULTILINE)
