@@ -21,8 +21,8 @@ class Facts:
     (pause, experiment, analysis). *abort_cause* is set when the controller itself aborts in this pass; *created* names the
     ReplicaSet made in this pass; *found* says that an existing one fits and nobody has said so yet. *completion* is the
     `completionStatus` of an attempt that ends, *attempt_started* says that one begins. *unverified* is the last answer of a verifier that
-    has not confirmed what the routes say. *spare* is how many pods a restart may add to those wanted while it lasts, *ailing* names the first
-    pod of the new version that says why it does not run.
+    has not confirmed what the routes say. *spare* is how many pods a restart may add to those wanted while it lasts, *ailing* names the
+    first pod of the new version that says why it does not run.
     """
 
     now: datetime
