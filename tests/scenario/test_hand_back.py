@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import pytest
 
+from scenarios import ROLLOUT
 from takeover.leaving import NEW_FORM
 from takeover.readable import OURS, unreadable, without_ours
 from takeover.states import arrive
@@ -84,6 +85,20 @@ def test_routes_that_say_another_weight_than_the_status_are_found() -> None:
     canary["metadata"]["annotations"]["nginx.ingress.kubernetes.io/canary-weight"] = "50"
 
     assert any("the routes give the canary 50" in found for found in unreadable(objects, state.carries))
+
+
+def test_a_finalizer_is_there_only_while_its_owner_asks_for_it() -> None:
+    story = arrive(STATES[PAUSED], NEW_FORM)
+    story.controller.edit(ROLLOUT, "web", {"metadata": {"annotations": {names.ON_DELETE: names.RESET_TRAFFIC}}})
+    story.rest()
+    asked = story.rollout.metadata.finalizers
+    assert unreadable(story.small_dump()) == []
+
+    story.controller.edit(ROLLOUT, "web", {"metadata": {"annotations": {names.ON_DELETE: None}}})
+    story.rest()
+
+    assert (asked, story.rollout.metadata.finalizers) == ((names.ON_DELETE,), ())
+    assert unreadable(story.small_dump()) == []
 
 
 HALF_WAY: Final = (

@@ -118,8 +118,10 @@ def _cleaned(metadata: Manifest) -> Manifest:
 
 
 def _finalizers(left: Left) -> Iterator[str]:
+    asked = names.ON_DELETE in left.rollout.metadata.annotations
     for each in left.objects:
-        if each["metadata"].get("finalizers") and each["kind"] != "Namespace":
+        finalizers = set(each["metadata"].get("finalizers") or ()) - ({names.ON_DELETE} if asked else set())
+        if finalizers:
             yield f"{each['kind']} {each['metadata']['name']} has finalizers"
         for key in each["metadata"].get("labels") or {}:
             if key.startswith(OURS):
