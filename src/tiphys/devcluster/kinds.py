@@ -19,6 +19,8 @@ from tiphys.devcluster.rules_core import (
     PodTemplateRules,
     SecretRules,
     SpecRules,
+    account_rules,
+    binding_rules,
     budget_rules,
     node_rules,
 )
@@ -65,7 +67,7 @@ ENDPOINTS = _of("v1", "endpoints", "Endpoints", EndpointsRules(), "ep")
 EVENTS = _of("v1", "events", "Event", EventRules(), "ev")
 CONFIG_MAPS = _of("v1", "configmaps", "ConfigMap", ConfigMapRules(), "cm")
 SECRETS = _of("v1", "secrets", "Secret", SecretRules())
-SERVICE_ACCOUNTS = _of("v1", "serviceaccounts", "ServiceAccount", PlainRules(), "sa")
+SERVICE_ACCOUNTS = _of("v1", "serviceaccounts", "ServiceAccount", account_rules(), "sa")
 POD_TEMPLATES = _of("v1", "podtemplates", "PodTemplate", PodTemplateRules())
 REPLICA_SETS = _of(
     "apps/v1", "replicasets", "ReplicaSet", ReplicaSetRules(), "rs", categories=_ALL, subresources=_STATUS_AND_SCALE, scale=_SCALED
@@ -99,9 +101,9 @@ AUTOSCALERS = _of(
     subresources=_STATUS,
 )
 ROLES = _of(_RBAC, "roles", "Role", PlainRules(name_format="path"))
-ROLE_BINDINGS = _of(_RBAC, "rolebindings", "RoleBinding", PlainRules(name_format="path"))
+ROLE_BINDINGS = _of(_RBAC, "rolebindings", "RoleBinding", binding_rules())
 CLUSTER_ROLES = _of(_RBAC, "clusterroles", "ClusterRole", PlainRules(name_format="path"), namespaced=False)
-CLUSTER_ROLE_BINDINGS = _of(_RBAC, "clusterrolebindings", "ClusterRoleBinding", PlainRules(name_format="path"), namespaced=False)
+CLUSTER_ROLE_BINDINGS = _of(_RBAC, "clusterrolebindings", "ClusterRoleBinding", binding_rules(), namespaced=False)
 NEW_EVENTS = _of("events.k8s.io/v1", "events", "Event", NewEventRules(), "ev", stored_as=EVENTS.key)
 
 _BUILT_IN = (

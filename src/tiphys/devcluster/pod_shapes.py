@@ -55,7 +55,7 @@ _CONTAINER = struct(
         struct("ContainerPort", "name:s hostPort:i containerPort:i protocol:s hostIP:s"), "containerPort", "protocol", protocol="TCP"
     ),
     env=keyed(_ENV, "name"),
-    resources=struct("ResourceRequirements", "limits:o requests:o claims"),
+    resources=struct("ResourceRequirements", "limits:o requests:o", claims=keyed(ANY, "name")),
     volumeMounts=keyed(
         struct("VolumeMount", "name:s readOnly:b recursiveReadOnly:s mountPath:s subPath:s mountPropagation:s subPathExpr:s"), "mountPath"
     ),
@@ -77,12 +77,17 @@ _VOLUME = struct(
     ),
     projected=struct("ProjectedVolumeSource", "defaultMode:i", sources=listed(OBJECT)),
 )
+_NODE_AFFINITY = struct(
+    "NodeAffinity", "preferredDuringSchedulingIgnoredDuringExecution", requiredDuringSchedulingIgnoredDuringExecution=_ONE
+)
+_AFFINITY = struct("Affinity", "podAffinity:o podAntiAffinity:o", nodeAffinity=_NODE_AFFINITY)
 SPEC = struct(
     "PodSpec",
     "restartPolicy:s terminationGracePeriodSeconds:l activeDeadlineSeconds:l dnsPolicy:s serviceAccountName:s serviceAccount:s "
     "automountServiceAccountToken:b nodeName:s hostNetwork:b hostPID:b hostIPC:b shareProcessNamespace:b securityContext:o hostname:s "
-    "subdomain:s affinity:o schedulerName:s priorityClassName:s priority:i dnsConfig readinessGates runtimeClassName:s "
+    "subdomain:s schedulerName:s priorityClassName:s priority:i dnsConfig readinessGates runtimeClassName:s "
     "enableServiceLinks:b preemptionPolicy:s overhead setHostnameAsFQDN:b os hostUsers:b resources hostnameOverride:s workloadRef",
+    affinity=_AFFINITY,
     volumes=keyed(_VOLUME, "name"),
     initContainers=keyed(_CONTAINER, "name"),
     tolerations=listed(OBJECT),

@@ -373,6 +373,16 @@ class _BudgetRules(SpecRules):
 _BUDGET_STATUS = "observedGeneration:l disruptedPods disruptionsAllowed:i currentHealthy:i desiredHealthy:i expectedPods:i"
 
 
+def account_rules() -> PlainRules:
+    """Give the admission of ServiceAccounts."""
+    return PlainRules(Shape(fields={"metadata": METADATA, "secrets": keyed(ANY, "name")}))
+
+
+def binding_rules() -> PlainRules:
+    """Give the admission of RoleBindings and ClusterRoleBindings."""
+    return PlainRules(Shape(fields={"metadata": METADATA, "roleRef": atomic(ANY)}), name_format="path")
+
+
 def node_rules() -> PlainRules:
     """Give the admission of Nodes."""
     shape = Shape(

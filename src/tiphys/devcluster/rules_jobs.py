@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tiphys.devcluster.decoding import decode
@@ -25,6 +26,7 @@ _FIXED = ("completions", "completionMode", "podFailurePolicy", "successPolicy", 
 _MODES = ("NonIndexed", "Indexed")
 _REPLACEMENTS = ("TerminatingOrFailed", "Failed")
 _MANY = 2**31 - 1
+_UIDS = replace(TEXT_LIST, as_set=True)
 _UID_LABEL, _NAME_LABEL = "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"
 
 
@@ -50,8 +52,8 @@ class JobRules(Rules):
             struct(
                 "JobStatus",
                 "startTime:s completionTime:s active:i ready:i terminating:i succeeded:i failed:i completedIndexes:s failedIndexes:s",
-                uncountedTerminatedPods=struct("UncountedTerminatedPods", "", succeeded=TEXT_LIST, failed=TEXT_LIST),
-                conditions=CONDITIONS,
+                uncountedTerminatedPods=struct("UncountedTerminatedPods", "", succeeded=_UIDS, failed=_UIDS),
+                conditions=replace(CONDITIONS, keys=()),  # owned as a whole, and yet patched one by one
             )
         ),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tiphys.devcluster.decoding import decode
 from tiphys.devcluster.errors import Cause
 from tiphys.devcluster.metadata import label_causes, name_problems, quoted
-from tiphys.devcluster.pod_shapes import METADATA
+from tiphys.devcluster.pod_shapes import CONDITIONS, METADATA
 from tiphys.devcluster.rules import Admission, Manifest, Rules
 from tiphys.devcluster.shapes import ANY, OBJECT, TEXT_LIST, TEXT_MAP, always, atomic, keyed, listed, struct
 
@@ -43,7 +43,7 @@ class ServiceRules(Rules):
                 ipFamilies=TEXT_LIST,
             )
         ),
-        status=always(struct("ServiceStatus", "conditions", loadBalancer=always(ANY))),
+        status=always(struct("ServiceStatus", "", conditions=CONDITIONS, loadBalancer=always(ANY))),
     )
 
     def admit(self, manifest: Manifest, write: Admission) -> None:

@@ -167,6 +167,39 @@ def test_status_is_applied_through_its_subresource_alone() -> None:
     assert {entry.get("subresource", ""): list(entry["fieldsV1"]) for entry in entries} == {"": ["f:spec"], "status": ["f:status"]}
 
 
+def test_lists_and_structs_of_built_in_kinds_are_owned_as_kubernetes_marks_them() -> None:
+    cluster = Store(names=Names(1))
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [{"key": "k", "operator": "Exists"}]}]}
+    reference = {"valueFrom": {"configMapKeyRef": {"name": "c", "key": "k"}}}
+    spec: dict[str, Any] = {
+        "containers": [
+            {"name": "m", "image": "i:1", "env": [{"name": "E", **reference}], "args": ["a"], "resources": {"limits": {"cpu": "1"}}}
+        ],
+        "affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}},
+        "tolerations": [{"operator": "Exists"}],
+        "nodeSelector": {"a": "b"},
+        "volumes": [{"name": "v", "emptyDir": {}}],
+        "securityContext": {"runAsUser": 1, "supplementalGroups": [1]},
+    }
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "c", "uid": "u"}
+
+    after = laid(cluster, PODS, "me", metadata={"ownerReferences": [owner], "finalizers": ["example.com/f"]}, spec=spec)
+
+    env: Fields = {'k:{"name":"E"}': {".": {}, "f:name": {}, "f:valueFrom": {"f:configMapKeyRef": {}}}}
+    main: Fields = {".": {}, "f:name": {}, "f:image": {}, "f:args": {}, "f:env": env, "f:resources": {"f:limits": {"f:cpu": {}}}}
+    assert owners(after)["me", "Apply"] == {
+        "f:metadata": {"f:ownerReferences": {'k:{"uid":"u"}': {}}, "f:finalizers": {'v:"example.com/f"': {}}},
+        "f:spec": {
+            "f:containers": {'k:{"name":"m"}': main},
+            "f:affinity": {"f:nodeAffinity": {"f:requiredDuringSchedulingIgnoredDuringExecution": {}}},
+            "f:tolerations": {},
+            "f:nodeSelector": {},
+            "f:volumes": {'k:{"name":"v"}': {".": {}, "f:name": {}, "f:emptyDir": {}}},
+            "f:securityContext": {"f:runAsUser": {}, "f:supplementalGroups": {}},
+        },
+    }
+
+
 def test_what_was_there_before_any_account_was_kept_belongs_to_before_first_apply() -> None:
     cluster = Store(names=Names(1))
     cluster.create(CONFIG_MAPS, {"metadata": {"name": "a"}, "data": {"x": "1"}}, namespace="default", manager="one")
