@@ -187,8 +187,8 @@ def test_a_status_that_cannot_be_right_is_put_right_and_the_pause_goes_on() -> N
     assert "status.stableRS" in mendings(story)
 
 
-@pytest.mark.parametrize("fields", [{"currentStepIndex": 99}, {"currentStepIndex": -1}, {"currentPodHash": "x"}, {"currentStepHash": "x"}])
-def test_a_place_that_cannot_be_is_the_first_step_and_never_the_end(fields: Manifest) -> None:
+@pytest.mark.parametrize("fields", [{"currentStepIndex": -1}, {"currentPodHash": "x"}, {"currentStepHash": "x"}])
+def test_a_place_that_cannot_be_is_the_first_step(fields: Manifest) -> None:
     story = at_sixty()
 
     story.edit_status(**fields)
@@ -196,6 +196,16 @@ def test_a_place_that_cannot_be_is_the_first_step_and_never_the_end(fields: Mani
 
     assert (story.phase, story.status.current_step_index, story.weights) == ("Paused", 1, (80, 20))
     assert story.gained == [20]
+    assert not own_mistakes(story)
+
+
+def test_an_index_beyond_the_end_means_that_all_steps_are_done() -> None:
+    story = at_sixty()
+
+    story.edit_status(currentStepIndex=99, pauseConditions=None)
+    story.rest()
+
+    assert (story.phase, story.stable, story.status.current_step_index) == ("Healthy", "2", len(STEPS))
     assert not own_mistakes(story)
 
 
@@ -299,3 +309,17 @@ def test_a_replica_set_whose_hash_label_is_gone_is_known_by_its_selector(version
     assert (story.phase, story.weights) == ("Paused", weights)
     assert len(story.onlooker.replica_sets()) == 2
     assert not own_mistakes(story)
+
+
+def test_fields_that_nobody_knows_stay_where_they_are() -> None:
+    story = midway(lax=True)
+
+    story.edit_status(foreign={"a": 1}, canary={"foreign": [1]}, currentStepIndex="one")
+    story.edit_spec(foreign={"b": 2})
+    story.advance(1)
+    story.promote_full()
+    story.rest()
+
+    found = story.controller.manifest(ROLLOUT, "web")
+    assert (found["spec"]["foreign"], found["status"]["foreign"], found["status"]["canary"]["foreign"]) == ({"b": 2}, {"a": 1}, [1])
+    assert story.phase == "Healthy"

@@ -80,13 +80,17 @@ def mended(seen: Observed) -> tuple[RolloutStatus, tuple[SpecError, ...]]:
 
 
 def _impossible_step(seen: Observed) -> Iterator[SpecError]:
-    """Name a step that these steps do not have; where they have just been changed, they begin anew anyway."""
+    """
+    Name a step before the first one.
+
+    One beyond the last means that all are done: clients skip steps so (lifecycle 6.1). Where the steps have just been changed, they begin
+    anew anyway.
+    """
     status, canary = seen.rollout.status, seen.rollout.spec.strategy.canary
     if canary is None or status.current_step_index is None or status.current_step_hash != seen.steps_hash:
         return
-    count = len(canary.steps)
-    if not 0 <= status.current_step_index <= count:
-        wanted = f"must be 0 to {count} (the number of steps); begins anew"
+    if status.current_step_index < 0:
+        wanted = f"must be 0 to {len(canary.steps)} (the number of steps); begins anew"
         yield SpecError(field="status.currentStepIndex", found=status.current_step_index, wanted=wanted)
 
 

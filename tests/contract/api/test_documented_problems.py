@@ -402,6 +402,19 @@ NOT_READ: Final = ("AnalysisTemplates",)
 """Objects that nobody reads before the controller makes AnalysisRuns itself: a Rollout that names them is refused as a whole."""
 
 
+@pytest.mark.parametrize(
+    ("field", "spec"),
+    [
+        ("spec.strategy.canary.steps[0].analysis", canary({"analysis": {"templates": [{"templateName": "t"}]}})),
+        ("spec.strategy.canary.analysis", canary(analysis={"templates": [{"templateName": "t"}]})),
+        ("spec.strategy.blueGreen.prePromotionAnalysis", blue_green(prePromotionAnalysis={"templates": [{"templateName": "t"}]})),
+        ("spec.strategy.blueGreen.postPromotionAnalysis", blue_green(postPromotionAnalysis={"templates": [{"templateName": "t"}]})),
+    ],
+)
+def test_a_rollout_that_names_what_is_not_read_yet_is_refused_as_a_whole(field: str, spec: Manifest) -> None:
+    assert [problem.field for problem in problems(read(spec))] == [field]
+
+
 # Completeness
 
 
