@@ -1,12 +1,14 @@
 """What the first pass would write is told before a controller starts; a dump of the cluster is enough."""
 
 import asyncio
+from inspect import signature
 
 import msgspec
 import pytest
 
 from scenarios import PAUSE_STEP, Story, at_rest, blue_green_app, told, weight
 from tiphys.api.meta import Manifest
+from tiphys.controller.manager import Controller
 from tiphys.controller.rehearsal import Choices, Rehearsal, rehearse
 from tiphys.controller.verdicts import Weight
 
@@ -97,6 +99,12 @@ def test_replica_sets_without_an_owner_are_adopted_first_and_the_pass_goes_on() 
 
     assert found.weight is Weight.NOTE
     assert [write.what for write in found.writes] == [f"adopt ReplicaSet web-{story.hash_of('1')}"]
+
+
+def test_a_rehearsal_decides_and_is_gated_by_what_the_controller_is() -> None:
+    controllers, rehearsals = signature(Controller.__init__).parameters, signature(rehearse).parameters
+
+    assert [controllers[name].default for name in ("decide", "gate")] == [rehearsals[name].default for name in ("decide", "gate")]
 
 
 def test_nothing_of_the_dump_is_changed() -> None:

@@ -11,18 +11,19 @@ from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
 from tiphys.api.words import EventType
 from tiphys.api.workloads import Pod
+from tiphys.controller.apply import Gate
 from tiphys.controller.caches import REPLICA_SET_KIND, ROLLOUT_KIND, SERVICE_KIND, SLICE_KIND, Mirror
 from tiphys.controller.cluster import Kind
 from tiphys.controller.inquiries import Answered, Inquiries
 from tiphys.controller.kinds import PLAIN_REPLICA_SET
-from tiphys.controller.loop import Passes
+from tiphys.controller.loop import Decide, Passes
 from tiphys.controller.named import Naming
 from tiphys.controller.outside import Feeds
 from tiphys.controller.queue import WorkQueue
 from tiphys.controller.telemetry import Telemetry
 from tiphys.controller.verdicts import POD_KIND, Given, Rehearsal, Thought, Write, judge
 from tiphys.core.actions import Event, Plan
-from tiphys.core.decide import decide
+from tiphys.core.decide import decide as decide_rollout
 from tiphys.core.invariants import violated
 from tiphys.core.observed import Observed
 from tiphys.core.restart import restart_due
@@ -221,11 +222,13 @@ def _naming(choices: Choices) -> Naming:
     return Naming(lambda rollout: routers_of(rollout, settings=settings))
 
 
-async def rehearse(manifests: Iterable[Manifest], *, now: datetime, choices: Choices) -> tuple[Rehearsal, ...]:
+async def rehearse(
+    manifests: Iterable[Manifest], *, now: datetime, choices: Choices, decide: Decide = decide_rollout, gate: Gate = violated
+) -> tuple[Rehearsal, ...]:
     """
     Make the first pass over every Rollout among *manifests*, on copies, and tell what it would write.
 
-    It is the controller's own pass, with its gate. *manifests* are all objects of the kinds that it needs; one without a namespace is
+    It is the controller's own pass: *decide* and *gate* are what a controller has, too. *manifests* are all objects of the kinds that it needs; one without a namespace is
     in `default`, and what an API server would have filled in (uid, versions) is made up where it is missing.
     """
     copy = _Copy.of(manifests)
@@ -252,7 +255,7 @@ async def rehearse(manifests: Iterable[Manifest], *, now: datetime, choices: Cho
         inquiries=Inquiries(_NobodyAsks(), clock),
         telemetry=Telemetry(),
         decide=remember,
-        gate=violated,
+        gate=gate,
         probes=choices.probes,
     )
     caches.start(passes)
