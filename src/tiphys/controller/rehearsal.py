@@ -228,8 +228,9 @@ async def rehearse(
     """
     Make the first pass over every Rollout among *manifests*, on copies, and tell what it would write.
 
-    It is the controller's own pass: *decide* and *gate* are what a controller has, too. *manifests* are all objects of the kinds that it needs; one without a namespace is
-    in `default`, and what an API server would have filled in (uid, versions) is made up where it is missing.
+    It is the controller's own pass: *decide* and *gate* are what a controller has, too. *manifests* are all objects of the kinds that it
+    needs; one without a namespace is in `default`, and what an API server would have filled in (uid, versions) is made up where it is
+    missing.
     """
     copy = _Copy.of(manifests)
     found = sorted(copy.objects.get(ROLLOUT_KIND, {}))
