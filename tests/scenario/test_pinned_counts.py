@@ -56,7 +56,7 @@ def test_17_an_old_version_is_cut_to_its_available_pods_before_anything_else() -
     story.rest()
 
     old = [size for version, size in scaled(story) if version == "2"]
-    assert old[0] == 1
+    assert scaled(story)[0] == ("2", 1)
     assert old[-1] == 0
     assert story.onlooker.problems == []
 
