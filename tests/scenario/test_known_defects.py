@@ -266,6 +266,25 @@ def test_the_rollback_window_counts_revisions_and_a_version_that_came_back_stand
     assert (story.phase, story.status.current_step_index, story.stable) == ("Paused", 1, "2")
 
 
+def test_a_way_back_that_was_given_up_does_not_bring_the_old_version_closer() -> None:
+    story = told(weight(50), PAUSE_STEP, routing="none", replicas=4, spec={"rollbackWindow": {"revisions": 1}})
+    for version in ("2", "3"):
+        story.set_image(version)
+        story.until_phase("Paused", "CanaryPauseStep")
+        story.promote_full()
+        story.rest()
+    story.set_image("1")
+    story.until_phase("Paused", "CanaryPauseStep")
+    story.set_image("3")
+    story.rest()
+    assert (story.phase, story.revision("1"), story.revision("3")) == ("Healthy", 4, 5)
+
+    story.set_image("1")
+    story.rest()
+
+    assert (story.phase, story.stable) == ("Paused", "3")
+
+
 def test_a_version_that_was_aborted_is_no_way_back_although_its_revision_is_lower() -> None:
     story = paused_at(weight(50), PAUSE_STEP, routing="none", replicas=4, spec={"rollbackWindow": {"revisions": 3}})
     story.abort()
@@ -314,6 +333,8 @@ def test_an_update_that_may_not_read_pods_goes_on_without_their_reasons() -> Non
     story.set_image("2-slow-60s")
     story.rest()
 
+    assert [request.verb for request in story.controller.requests if request.kind == "Pod"]
+    assert "ReconciliationError" not in story.events
     assert (story.phase, story.status.message) == ("Paused", "CanaryPauseStep")
 
 
