@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from router_server import RouterServer
-from scenarios import PAUSE_STEP, Story, told, weight
+from scenarios import PAUSE_STEP, old_dump, told, weight
 from takeover.leaving import NEW_FORM
 from takeover.routed import ROUTED
 from takeover.states import arrive
@@ -41,12 +41,7 @@ def paused() -> list[Manifest]:
     story.set_image("2")
     story.until_phase("Paused", "CanaryPauseStep")
     story.rest()
-    return dump(story)
-
-
-def dump(story: Story) -> list[Manifest]:
-    """Give what kubectl gets of a namespace, some years before the command looks at it."""
-    return list(json.loads(json.dumps(story.small_dump()).replace('"2030-', '"2020-').replace('"2029-', '"2019-')))
+    return old_dump(story)
 
 
 def listed(objects: list[Manifest]) -> str:
@@ -164,7 +159,7 @@ def test_an_update_that_nobody_has_begun_is_told_from_a_template_that_is_not_rec
 
 
 def test_a_restart_cannot_be_judged_without_pods() -> None:
-    objects = dump(told(*STEPS))
+    objects = old_dump(told(*STEPS))
     of_kind(objects, "Rollout")[0]["spec"]["restartAt"] = "2021-01-01T00:00:00Z"
 
     with_pods = command("-f", "-", "--json", given=listed(objects))
@@ -257,7 +252,7 @@ def test_every_option_that_changes_what_a_pass_decides_is_the_controllers_own() 
 
 def test_choices_about_routers_are_those_that_the_controller_will_get() -> None:
     story = arrive(ROUTED["behind traefik"], NEW_FORM)
-    older = json.loads(json.dumps(dump(story)).replace("traefik.io", "traefik.containo.us"))
+    older = json.loads(json.dumps(old_dump(story)).replace("traefik.io", "traefik.containo.us"))
 
     assert verdicts(command("-f", "-", "--json", given=listed(older))) == {"default/web": "stop"}
     assert verdicts(command("-f", "-", "--json", "--traefik-api-group", "traefik.containo.us", given=listed(older))) == {
@@ -266,7 +261,7 @@ def test_choices_about_routers_are_those_that_the_controller_will_get() -> None:
 
 
 def test_asking_aws_is_not_done_and_what_would_wait_for_it_waits() -> None:
-    given = listed(dump(arrive(ROUTED["behind alb"], NEW_FORM)))
+    given = listed(old_dump(arrive(ROUTED["behind alb"], NEW_FORM)))
 
     asked = command("-f", "-", "--json", "--aws-verify-target-group", given=given)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from scenarios import PAUSE_STEP, REPLICA_SET, ROLLOUT, Routing, Story, at_rest, blue_green_app, scale, scaled, told, weight
+from scenarios import PAUSE_STEP, REPLICA_SET, ROLLOUT, Routing, Story, at_rest, blue_green_app, old_dump, scale, scaled, told, weight
 from tiphys.api import names
 from tiphys.cli.main import root
 from tiphys.core.actions import Why
@@ -371,7 +371,7 @@ def test_the_owners_pause_is_told_once() -> None:
 def explained(story: Story, folder: Path, name: str = "web") -> Result:
     """Give what `tiphys explain` says of everything there is."""
     dump = folder / "dump.json"
-    dump.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": story.dump()}))
+    dump.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": old_dump(story)}))
     return CliRunner().invoke(root, ["explain", name, "-f", str(dump)], obj={})
 
 
