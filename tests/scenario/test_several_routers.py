@@ -5,6 +5,7 @@ import pytest
 from balancer import Balancer
 from inprocess import InProcessController, rollout_manifest, service_manifest, virtual_service_manifest
 from scenarios import CANARY_SERVICE, ROLLOUT, STABLE_SERVICE, VIRTUAL_SERVICE, template, weight
+from tiphys.api import names
 from tiphys.api.crds import crd_manifests
 from tiphys.api.meta import Manifest
 from tiphys.controller.cluster import Kind
@@ -162,3 +163,24 @@ def test_the_slowest_of_several_that_are_asked_decides() -> None:
 
     assert held == ((20, 20, 20), 0, False)
     assert (controller.rollout().status.phase, verified(controller)) == ("Paused", True)
+
+
+def test_a_deleted_rollout_resets_those_that_are_left() -> None:
+    """What its owner wants put back (docs/gitops.md) does not hang on a router whose object is gone."""
+    controller = started()
+    controller.edit(ROLLOUT, "web", {"metadata": {"annotations": {names.ON_DELETE: names.RESET_TRAFFIC}}})
+    controller.edit(ROLLOUT, "web", {"spec": {"template": template("2")}})
+    controller.cluster.settle(lambda: controller.rollout().status.current_step_index == 3)
+    assert canary_weights(controller) == (60, 60, 60)
+
+    controller.delete(TRAEFIK_SERVICE, "web")
+    controller.delete(ROLLOUT, "web")
+    controller.cluster.advance(30)
+    reset = [kind for verb, kind, body in controller.api.done if verb == "patch" and '"weight":100' in body]
+    still_there = names.ON_DELETE in controller.rollout().metadata.finalizers
+    controller.cluster.advance(40)
+
+    assert {"virtualservices", "httproutes"} <= set(reset)
+    assert still_there
+    (said,) = [message for _, reason, message in controller.told.events if reason == "NotPutBackOnDelete"]
+    assert "TraefikService" in said

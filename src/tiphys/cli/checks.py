@@ -18,6 +18,7 @@ from tiphys.api.rollout import Rollout
 from tiphys.api.validation import named_services, reference_problems, spec_problems, spec_warnings, template_labels
 from tiphys.api.workloads import Deployment, Service
 from tiphys.cli.manifests import Document, FileError
+from tiphys.core.farewell import farewell_problems
 from tiphys.core.intent import Backend, Role, TrafficIntent
 from tiphys.plugins.router import external_router
 from tiphys.traffic.router import Ref, Router
@@ -115,6 +116,7 @@ def _own_problems(rollout: Rollout, together: Sequence[Document]) -> Iterator[Sp
     deployments = _of_kind(together, "apps/v1", "Deployment", Deployment, _place(rollout))
     workload = deployments.get(reference.name) if reference is not None and reference.kind == "Deployment" else None
     yield from spec_problems(rollout, workload=workload)
+    yield from farewell_problems(rollout)
     external = {name: partial(external_router, name) for name in _others(rollout)}
     yield from unsupported(rollout, routers_of(rollout, settings=Settings(external=external)))
 

@@ -14,11 +14,9 @@ from tiphys.api.words import EventType, Reason
 from tiphys.core.actions import Action, Because, Event, Plan, RouteTraffic, ScaleWorkload, UpdateReplicaSet, UpdateRollout, Why
 from tiphys.core.canary import decide_canary
 from tiphys.core.endings import soonest
-from tiphys.core.intent import Backend, Role, TrafficIntent
 from tiphys.core.observed import Observed, Verification
-from tiphys.core.pairs import backends
 from tiphys.core.retreat import retreat
-from tiphys.core.revisions import find_revisions, hash_of
+from tiphys.core.revisions import find_revisions
 from tiphys.core.routed_by import earlier_routers
 from tiphys.core.verified import not_verified
 from tiphys.core.workload import gives_up_pods
@@ -76,7 +74,8 @@ def decide_farewell(seen: Observed) -> Plan:
         done = f"put back before the end: {', '.join(_asked(rollout)) or 'nothing'}"
         return _let_go(rollout, Event(reason=Reason.PUT_BACK, message=done))
     if _overdue(seen, patient=False) and not actions and not any(part.patient for part in parts if part.missing is not None):
-        return _let_go(rollout, _given_up("; ".join(f"{each.object}: wanted {each.wanted}, found {each.found}" for each in missing)))
+        said = [f"{each.object}: wanted {each.wanted}, found {each.found}" for each in missing]
+        return _let_go(rollout, _given_up("; ".join([*said, *(str(problem) for problem in seen.problems)])))
     wake_at = soonest(_next_look(seen), *(each.look_at for each in missing))
     return Plan(actions=actions, status=rollout.status, because=tuple(missing), wake_at=wake_at)
 
@@ -116,38 +115,14 @@ def _traffic(seen: Observed, canary: CanaryStrategy) -> _Part:
         missing = not_verified(seen.router, f"Rollout {seen.rollout.metadata.name}", "canary weight 0, confirmed")
         return _Part(missing=missing, patient=True)
     back = _as_aborted(seen)
-    if routed is None:
-        actions: tuple[Action, ...] = _blindly(seen, canary)
-    elif seen.problems or not find_revisions(back).stable_hash:
+    if seen.problems or not find_revisions(back).stable_hash:
         way = retreat(back)
-        actions = () if way is None else (way,)
+        actions: tuple[Action, ...] = () if way is None else (way,)
     else:
         actions = tuple(action for action in decide_canary(back, canary).actions if _serves_the_way_back(action))
     found = "routes that cannot be read" if routed is None else f"canary weight {routed.canary}"
     growing = canary.dynamic_stable_scale and routed is not None
     return _Part(actions=actions, missing=_because(seen, "canary weight 0 and no routes", found), patient=growing)
-
-
-def _blindly(seen: Observed, canary: CanaryStrategy) -> tuple[Action, ...]:
-    """
-    Let the routers that can be read give everything to stable, where another one cannot: it fails, and what is written stays (S7).
-
-    Where route objects themselves select the pods nobody knows which ones that are, and no pods change together with their weight (S4).
-    """
-    pair, stable = backends(canary, seen.rollout.status.canary.stable_ping_pong), seen.rollout.status.stable_rs
-    answers = any(hash_of(rs) == stable and rs.status.ready_replicas for rs in seen.replica_sets) or seen.rollout.spec.replicas == 0
-    if not (pair.stable and pair.canary and answers):
-        return ()
-    routing, maximum = canary.traffic_routing, defaults.max_traffic_weight(canary)
-    wish = TrafficIntent(
-        backends=(
-            Backend(role=Role.STABLE, service=pair.stable, pod_hash=stable, weight=maximum),
-            Backend(role=Role.CANARY, service=pair.canary, pod_hash=seen.rollout.status.current_pod_hash, weight=0),
-        ),
-        managed=() if routing is None else tuple(route.name for route in routing.managed_routes),
-        maximum=maximum,
-    )
-    return (RouteTraffic(wish=wish),)
 
 
 def _as_aborted(seen: Observed) -> Observed:
