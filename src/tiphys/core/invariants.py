@@ -14,13 +14,14 @@ from tiphys.api import defaults, values
 from tiphys.api.defaults import max_traffic_weight
 from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.workloads import ReplicaSet
-from tiphys.core.actions import Action, CreateReplicaSet, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
+from tiphys.core.actions import Action, CreateReplicaSet, EvictPod, Plan, RouteTraffic, SwitchService, UpdateReplicaSet
 from tiphys.core.bluegreen_invariants import plan_violation_blue_green, violated_blue_green
 from tiphys.core.intent import HeaderRoute, MirrorRoute, Role, TrafficIntent
 from tiphys.core.mending import mended
 from tiphys.core.observed import Observed
 from tiphys.core.pairs import alternates
 from tiphys.core.position import scale_in_force, stepped_weight
+from tiphys.core.restart import is_available
 from tiphys.core.revisions import find_revisions, hash_of, inside_window
 from tiphys.core.routed_counts import canary_pods
 from tiphys.core.slots import Slot, Slots, anybody_behind, find_service, find_slots, ready_behind, selects
@@ -241,6 +242,18 @@ def _leaves_service_without_pods(seen: Observed, canary: CanaryStrategy, _plan: 
     return _spends_too_much(seen, canary, action)
 
 
+def _evicts_too_many(seen: Observed, canary: CanaryStrategy, plan: Plan, action: Action) -> str | None:
+    """S11: a restart leaves as many pods available as the spec allows to be missing, or as there were."""
+    if not isinstance(action, EvictPod) or canary.traffic_routing is not None or seen.pods is None:
+        return None
+    going = {planned.name for planned in plan.actions if isinstance(planned, EvictPod)}
+    available = {pod.metadata.name for pod in seen.pods if is_available(pod, seen)}
+    replicas = _replicas(seen)
+    least = min(len(available), replicas - values.max_unavailable(canary, replicas))
+    left = len(available - going)
+    return f"S11: {left} pods would stay available in a restart where {least} have to" if left < least else None
+
+
 def _spends_too_much(seen: Observed, canary: CanaryStrategy, action: UpdateReplicaSet) -> str | None:
     after = action.replicas or 0
     lasting = {rs.metadata.name: min(rs.spec.replicas, rs.status.available_replicas) for rs in seen.replica_sets}
@@ -333,5 +346,6 @@ _CHECKS: Final[tuple[Check, ...]] = (
     _exchanges_pods_under_weight,
     _takes_pods_from_under_traffic,
     _leaves_service_without_pods,
+    _evicts_too_many,
     _creates_twice,
 )

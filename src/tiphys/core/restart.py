@@ -61,12 +61,15 @@ def restart_pods(
     old = [pod for pod in seen.pods if pod.metadata.creation_timestamp is not None and pod.metadata.creation_timestamp < wanted]
     if not old:
         return Restart(restarted_at=wanted)
-    here = _spared(revisions, old, spare)
+    here, candidates = _spared(revisions, old, spare), old
     if here is None:
-        going = _staying(old)[: max(0, _room(seen, revisions, replicas=replicas, unavailable=unavailable))]
+        room = _room(seen, revisions, replicas=replicas, unavailable=unavailable)
     else:
+        candidates = _of(here.replica_set, old)
         room = _count(seen, _of(here.replica_set, seen.pods)) - here.wanted
-        going = _staying(_of(here.replica_set, old))[: max(0, min(room, _count(seen, seen.pods) - here.least))]
+    if spare is not None:
+        room = min(room, _count(seen, seen.pods) - spare.least)
+    going = _staying(candidates)[: max(0, room)]
     wake_at = seen.now + LOOK_AGAIN
     because = Because(
         why=Why.RESTARTING,
@@ -86,11 +89,10 @@ def restart_pods(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Spared:
-    """The ReplicaSet that is restarted now, the pods that it keeps, and those that all ReplicaSets keep together."""
+    """The ReplicaSet that is restarted now, and the pods that it keeps."""
 
     replica_set: ReplicaSet
     wanted: int
-    least: int
 
 
 def _spared(revisions: Revisions, old: Sequence[Pod], spare: Spare | None) -> _Spared | None:
@@ -108,7 +110,7 @@ def _spared(revisions: Revisions, old: Sequence[Pod], spare: Spare | None) -> _S
             continue
         others = sum(rs.spec.replicas for rs in revisions.all if rs is not found)
         if spare.most is None or others + max(wanted + 1, found.spec.replicas) <= spare.most:
-            return _Spared(replica_set=found, wanted=wanted, least=spare.least)
+            return _Spared(replica_set=found, wanted=wanted)
         return None
     return None
 
@@ -129,10 +131,11 @@ def _room(seen: Observed, revisions: Revisions, *, replicas: int, unavailable: i
 
 
 def _count(seen: Observed, pods: Iterable[Pod]) -> int:
-    return sum(1 for pod in pods if _available(pod, seen))
+    return sum(1 for pod in pods if is_available(pod, seen))
 
 
-def _available(pod: Pod, seen: Observed) -> bool:
+def is_available(pod: Pod, seen: Observed) -> bool:
+    """Tell whether a pod has been ready for `minReadySeconds` and is not on its way out."""
     if pod.metadata.deletion_timestamp is not None:
         return False
     ready = next((condition for condition in pod.status.conditions if condition.type == "Ready"), None)

@@ -10,6 +10,8 @@ from tiphys.api.meta import ObjectMeta
 from tiphys.api.rollout import CanaryStrategy
 from tiphys.api.status import RolloutStatus
 from tiphys.api.workloads import Pod, PodStatus, WorkloadCondition
+from tiphys.core.actions import EvictPod, Plan
+from tiphys.core.invariants import violated
 from tiphys.core.observed import Identity, Observed
 from tiphys.core.restart import Restart, restart_pods
 from tiphys.core.situation import situation
@@ -90,6 +92,21 @@ def test_a_new_template_cancels_a_restart() -> None:
     seen = Observed(now=NOW, rollout=made, identity=Identity(pod_hash="abc"), steps_hash="", pods=(pod(0),))
 
     assert _restarted(seen, strategy) == Restart(restarted_at=ASKED)
+
+
+def test_the_gate_stops_a_restart_that_would_take_the_only_pod() -> None:
+    strategy = canary(max_unavailable=0, max_surge=1)
+    made = rollout(strategy=strategy, replicas=1, restart_at=ASKED)
+    alone, two = (pod(0),), (pod(0), pod(1))
+    going = EvictPod(name="web-0", uid="u0")
+    plan = Plan(actions=(going,), status=made.status)
+
+    def judged(pods: tuple[Pod, ...]) -> str | None:
+        seen = Observed(now=NOW, rollout=made, identity=Identity(pod_hash="abc"), steps_hash="steps", pods=pods)
+        return violated(seen, plan, going)
+
+    assert judged(alone) == "S11: 0 pods would stay available in a restart where 1 have to"
+    assert judged(two) is None
 
 
 def _restarted(seen: Observed, strategy: CanaryStrategy) -> Restart:
