@@ -4,7 +4,7 @@ import importlib
 
 from benchmarks.figures import Figure
 
-QUESTIONS = ("decide", "requests", "releases", "latency", "memory", "big", "render", "steady")
+QUESTIONS = ("decide", "hour", "requests", "releases", "latency", "memory", "big", "render", "steady")
 
 
 def answer(name: str) -> list[Figure]:
