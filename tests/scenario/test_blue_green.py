@@ -59,6 +59,7 @@ def test_30_a_version_with_one_of_its_two_pods_neither_serves_nor_pauses() -> No
     assert (story.phase, story.status.pause_conditions) == ("Progressing", ())
 
 
+@pytest.mark.one_life("in which order one process tells its events")
 def test_an_update_is_switched_when_it_is_whole_and_the_old_version_goes_after_its_delay() -> None:
     story = told()
 
@@ -209,11 +210,10 @@ def test_29_going_back_within_the_delay_needs_no_pause() -> None:
     story.edit_blue_green(autoPromotionEnabled=False)
 
     story.set_image("1")
-    story.until(lambda: story.stable == "1")
+    story.until(lambda: story.stable == "1" and names.SCALE_DOWN_DEADLINE not in story.annotations("1"))
 
     assert selected(story) == ("1", "1")
     assert "RolloutPaused" not in story.events
-    assert names.SCALE_DOWN_DEADLINE not in story.annotations("1")
     assert story.onlooker.problems == []
 
 
@@ -269,6 +269,7 @@ def test_promote_full_skips_the_pause() -> None:
     assert not story.status.promote_full
 
 
+@pytest.mark.one_life("what somebody writes between two writes of one process")
 def test_a_version_that_loses_a_pod_after_the_switch_is_left_on_abort() -> None:
     """The reference stays on it, and takes its pods away later (7.7, 12.3)."""
     story = told()
@@ -505,6 +506,7 @@ def test_28_only_a_rollback_inside_the_window_skips_the_steps() -> None:
     assert (story.phase, story.status.message, story.stable) == ("Paused", "CanaryPauseStep", "3")
 
 
+@pytest.mark.one_life("what somebody writes between two writes of one process")
 def test_33_an_abort_between_switch_and_promotion_brings_the_active_service_back() -> None:
     story = told()
     story.set_image("2")

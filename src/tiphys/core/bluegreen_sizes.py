@@ -28,8 +28,8 @@ def _size_new(now: BlueGreen, new: ReplicaSet, *, selected: str | None) -> Sizin
     if now.aborted:
         return _held_after_abort(now, new, selected=selected)
     sizing = serving(new, max(now.new_size, _under_traffic(now, new, selected=selected)))
-    # Its deadline tells that this is a way back to pods that were kept: it stays until the Service has moved (6.8).
-    return replace(sizing, clear=False) if now.fast and selected != hash_of(new) else sizing
+    # Its deadline tells that this is a way back to pods that were kept: it stays until the status has recorded the end of it (6.8).
+    return replace(sizing, clear=False) if now.fast else sizing
 
 
 def _under_traffic(now: BlueGreen, rs: ReplicaSet, *, selected: str | None) -> int:

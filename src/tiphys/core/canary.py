@@ -19,7 +19,7 @@ from tiphys.core.observed import Observed, Verification
 from tiphys.core.pairs import alternates, exchanged
 from tiphys.core.progress import Progress, progress
 from tiphys.core.report import Facts, Report, report, timed_out
-from tiphys.core.resizing import growing_first, resize
+from tiphys.core.resizing import growing_first, resize, timed_first
 from tiphys.core.restart import restart_pods
 from tiphys.core.revisions import forget_old, note_revision
 from tiphys.core.routed_by import with_routers
@@ -148,13 +148,15 @@ def _ordered(now: Situation, create: CreateReplicaSet | None, routing: Routing, 
     Put pods first, then selectors, then routes, then what may shrink: each leaves the cluster serving if the next one fails.
 
     With ping-pong the selectors come first: the canary's may name pods that do not exist yet, so that each is known from its start.
-    The revision is noted before its ReplicaSet is created, so that the events come in the documented order (lifecycle 10.1).
+    The revision is noted before its ReplicaSet is created, so that the events come in the documented order (lifecycle 10.1). A canary that
+    is abandoned gets its deadline while its Service still tells whoever comes after us that it was one.
     """
     noted = note_runs(now.seen, note_workload(now.seen, note_revision(now.seen, now.revisions)), now.analyses.since)
     note = with_routers(now.seen.rollout, noted, routes=routing.write is not None)
     growing, rest = growing_first(resizing)
+    timed, rest = ([], rest) if now.position.promoted else timed_first(rest)
     early, late = (routing.moves, ()) if alternates(now.canary) else ((), routing.moves)
-    ordered = (note, create, *early, *growing, *late, routing.write, *rest, *forget_old(now.seen, now.revisions))
+    ordered = (note, create, *early, *growing, *timed, *late, routing.write, *rest, *forget_old(now.seen, now.revisions))
     return tuple(action for action in ordered if action is not None)
 
 

@@ -55,7 +55,8 @@ def with_progress(conditions: Conditions, facts: Facts, now: datetime, *, turned
     if facts.paused and not facts.completed:
         return _said(conditions, "Unknown", Reason.ROLLOUT_PAUSED, words.PAUSED_MESSAGE, now)
     if is_healthy(facts):
-        return _said(conditions, "True", Reason.NEW_REPLICA_SET_AVAILABLE, words.progressed(name), now)
+        arrived = facts.draft.current_pod_hash != facts.stored.current_pod_hash
+        return _said(conditions, "True", Reason.NEW_REPLICA_SET_AVAILABLE, words.progressed(name), now, rewrite=arrived)
     if facts.found and ConditionType.PROGRESSING not in conditions:
         return _said(conditions, "True", Reason.FOUND_NEW_REPLICA_SET, words.found_replica_set(name), now)
     stored = facts.stored

@@ -34,6 +34,12 @@ def growing_first(resizing: Sequence[UpdateReplicaSet]) -> tuple[list[UpdateRepl
     return growing, [action for action in resizing if action not in growing]
 
 
+def timed_first(resizing: Sequence[UpdateReplicaSet]) -> tuple[list[UpdateReplicaSet], list[UpdateReplicaSet]]:
+    """Part what gets a deadline, and keeps its pods until then, from everything else."""
+    timed = [action for action in resizing if action.replicas is None and action.annotations.get(names.SCALE_DOWN_DEADLINE) is not None]
+    return timed, [action for action in resizing if action not in timed]
+
+
 def _write(
     seen: Observed, revisions: Revisions, rs: ReplicaSet, sizing: Sizing, *, replicas: int, changes: Changes
 ) -> UpdateReplicaSet | None:
