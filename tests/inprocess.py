@@ -88,8 +88,9 @@ class StoreApi:
 
     *refuse* may answer a write (verb, plural) with an error instead. *deaths* are the numbers of writes (from 1) after which the
     process dies, *deaths_before* those it does not live to make, *lost* those whose answer never comes although they were done.
-    *deadly* names a write (verb, plural, body) after which it dies. *done* lists what was written: verb, plural, body. *witness* is
-    asked to look before and after every write that is carried out.
+    *deadly* names a write (verb, plural, body) after which it dies. With *one_write_a_life* it dies before every second write, and at the
+    end of a pass that wrote. *done* lists what was written: verb, plural, body. *witness* is asked to look before and after every write
+    that is carried out.
     """
 
     def __init__(self, store: ClusterStore) -> None:
@@ -99,6 +100,8 @@ class StoreApi:
         self.deaths: set[int] = set()
         self.deaths_before: set[int] = set()
         self.deadly: Callable[[str, str, str], bool] = _nobody_dies
+        self.one_write_a_life = False
+        self.wrote = False
         self.witness: Witness | None = None
         self.lost: set[int] = set()
         self.done: list[tuple[str, str, str]] = []
@@ -156,7 +159,7 @@ class StoreApi:
     def through(self, verb: str, plural: str, what: str, write: Callable[[], T], *, lost: Exception) -> T:
         """Let *write* happen, if the process lives; *lost* is raised where its answer never comes."""
         self.writes += 1
-        if self.writes in self.deaths_before:
+        if self.writes in self.deaths_before or (self.one_write_a_life and self.wrote):
             raise Death
         refusal = self.refuse(verb, plural)
         if refusal is not None:
@@ -167,6 +170,7 @@ class StoreApi:
         if self.witness is not None:
             self.witness.after(verb, plural, what)
         self.done.append((verb, plural, what))
+        self.wrote = True
         if self.writes in self.lost:
             raise lost
         if self.writes in self.deaths or self.deadly(verb, plural, what):
@@ -331,6 +335,9 @@ class InProcessController:
     One step is one pass over one Rollout, whole. `restart` is a new process: it knows nothing of the old one.
     """
 
+    born: "Callable[[InProcessController], None]" = staticmethod(lambda _controller: None)
+    """Hears of every controller that begins."""
+
     def __init__(
         self,
         cluster: VirtualCluster,
@@ -357,10 +364,12 @@ class InProcessController:
         self.deaths = 0
         self.decide = decide
         self.gate = gate
+        self.born(self)
         self.restart()
 
     def restart(self, *, held: Collection[Kind] = ()) -> None:
         """Begin anew with empty caches; those of the kinds *held* stay empty until `feed.held` lets go of them."""
+        self.api.wrote = False
         clock = ClusterTime(self.cluster.clock)
         kinds = Kinds(self.routers.versions)
         naming = Naming(self._routers_of)
@@ -370,7 +379,7 @@ class InProcessController:
         for resource in resources(outposts):
             kinds.learn(resource)
         self.router_feed = RouterFeed(outposts)
-        self.caches = Mirror(Feeds(self.feed, self.router_feed), naming, always=outposts.kinds)
+        self.caches = Mirror(Feeds(self.feed, self.router_feed), naming, outside=outposts.kinds)
         self.queue: WorkQueue[Key] = WorkQueue(clock)
         self.telemetry = Telemetry(clock.monotonic)
         writer = ApiCluster(ApiWithRouters(self.api, outposts), self.caches, kinds, self.told, ledger=self.requests.append)
@@ -411,7 +420,10 @@ class InProcessController:
         self.passes += 1
         try:
             at_once(self.loop.look(key))
+            dies = self.api.one_write_a_life and self.api.wrote
         except Death:
+            dies = True
+        if dies:
             self.deaths += 1
             self.restart()
         return True

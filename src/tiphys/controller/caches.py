@@ -66,12 +66,13 @@ class Mirror:
     """
     The caches of a controller: one store per kind, found by index, and what was written for whom.
 
-    Kinds that only some Rollouts need are watched from the first time on that one needs them; *always* names those that are from the start.
+    Kinds that only some Rollouts need are watched from the first time on that one needs them. Watched from the start are those whose
+    objects may carry our mark for a Rollout that is gone, and the kinds of *outside* routers.
     """
 
-    def __init__(self, feed: Feed, naming: Naming, *, always: Iterable[Kind] = ()) -> None:
+    def __init__(self, feed: Feed, naming: Naming, *, outside: Iterable[Kind] = ()) -> None:
         self._feed = feed
-        self._always = (ROLLOUT_KIND, REPLICA_SET_KIND, *always)
+        self._outside = frozenset(outside)
         self._naming = naming
         self.rollouts: Store[Rollout] = Store(
             Rollout,
@@ -103,7 +104,7 @@ class Mirror:
         self._listener = listener
         self.rollouts.subscribe(self._rollout_changed)
         self.replica_sets.subscribe(self._replica_set_changed)
-        for kind in self._always:
+        for kind in (ROLLOUT_KIND, REPLICA_SET_KIND, SERVICE_KIND, *MARKS, *sorted(self._outside)):
             self.demand(kind)
 
     @property
@@ -322,7 +323,7 @@ class Mirror:
         group, name = kind
 
         mentions, marks = mentions_of(kind), marks_of(kind)
-        outside = kind in self._always
+        outside = kind in self._outside
 
         def changed(key: Key, old: Manifest | None, new: Manifest | None) -> None:
             ref = Ref(group=group, kind=name, namespace=key.namespace, name=key.name)
@@ -348,7 +349,7 @@ class Mirror:
             self._tell(each for each in self.rollouts.values() if router in each.metadata.annotations.get(names.ROUTED_BY, ""))
 
     def _held_outside(self, key: Key) -> bool:
-        return any(self.documents(key, group) for group in {kind[0] for kind in self._always if kind in self._manifests})
+        return any(self.documents(key, group) for group in {group for group, _ in self._outside})
 
     def _tell(self, rollouts: Iterable[Rollout]) -> None:
         for rollout in rollouts:

@@ -120,7 +120,7 @@ class Controller:
         for resource in resources(self._outposts):
             kinds.learn(resource)
         self._watches = Watches(client, kinds, self._clock, namespace=settings.namespace, instance_id=settings.instance_id)
-        self.caches = Mirror(Feeds(self._watches, self._outposts), naming, always=self._outposts.kinds)
+        self.caches = Mirror(Feeds(self._watches, self._outposts), naming, outside=self._outposts.kinds)
         self.queue = WorkQueue[Key](self._clock, watcher=QueueMetrics(self.telemetry.registry, "Rollouts", self._depth, self._working))
         self._recorder = Recorder(
             client,

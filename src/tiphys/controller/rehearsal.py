@@ -246,7 +246,7 @@ async def rehearse(
 
     naming = _naming(choices)
     outposts = Outposts(choices.outside, clock)
-    caches, queue = Mirror(Feeds(copy, outposts), naming, always=outposts.kinds), WorkQueue[Key](clock)
+    caches, queue = Mirror(Feeds(copy, outposts), naming, outside=outposts.kinds), WorkQueue[Key](clock)
     passes = Passes(
         caches=caches,
         cluster=book,
