@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from alb_cloud import Cloud, plain_ingress
 from inprocess import InProcessController
 from scenarios import ACTIVE_SERVICE, ROLLOUT, SERVICE, blue_green_app, template
@@ -51,6 +53,7 @@ def told(controller: InProcessController, reason: str) -> list[str]:
     return [message for _, told_reason, message in controller.told.events if told_reason == reason]
 
 
+@pytest.mark.one_life("how often one process asks")
 def test_the_old_pods_stay_until_every_new_address_is_registered() -> None:
     controller, cloud = at_rest()
     cloud.deaf = True

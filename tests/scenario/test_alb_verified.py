@@ -1,5 +1,7 @@
 """Does a canary wait until the load balancer does what its Ingress says, and what is told of that?"""
 
+import pytest
+
 from alb_cloud import ACCOUNT, PING_PONG, ROUTING, SERVICES, Cloud, action, ingress
 from inprocess import InProcessController, rollout_manifest, service_manifest
 from scenarios import CANARY_SERVICE, ROLLOUT, STABLE_SERVICE, template, weight
@@ -53,6 +55,7 @@ def sides(status: RolloutStatus) -> list[tuple[str, str, str]]:
     return [(each.ingress, named(each.canary_target_group), named(each.stable_target_group)) for each in status.albs]
 
 
+@pytest.mark.one_life("how often one process asks")
 def test_an_update_goes_through_once_the_load_balancer_follows_each_weight() -> None:
     controller, _ = at_rest(weight(20), weight(60))
 
@@ -107,6 +110,7 @@ def test_pods_that_the_load_balancer_does_not_know_keep_the_old_version_alive() 
     assert controller.rollout().status.phase == "Healthy"
 
 
+@pytest.mark.one_life("what one process was answered")
 def test_all_ingresses_have_to_follow() -> None:
     both = {**ROUTING, "alb": {**ROUTING["alb"], "ingress": "", "ingresses": ["shop", "inside"]}}
     controller, cloud = at_rest(weight(20), {"pause": {}}, routing=both)

@@ -13,6 +13,8 @@ from tiphys.controller.inquiries import AskError
 from tiphys.core.actions import Why
 from tiphys.core.observed import Verification
 
+pytestmark = pytest.mark.one_life("deaths of its own")
+
 OURS = {"ReconciliationError", "UnsafeAction", "TrafficRoutingError"}
 """Events that tell of a mistake of our own: nothing in these stories makes them."""
 ILL = AskError("balancer is ill: HTTP 503")

@@ -223,18 +223,21 @@ def test_an_object_that_goes_or_is_ruined_in_the_middle_is_told_by_name_and_gets
         assert (phase, canary) == ("Paused", 20), str(ref)
 
 
+@pytest.mark.one_life("what one process says while an object is in its way")
 @every_router_with_objects_of_its_own
 def test_an_object_of_somebody_else_under_our_name_is_told_left_alone_and_made_when_it_is_gone(setup: Setup) -> None:
     world = World(setup, definitions=_definitions(setup))
     world.put(setup.start)
     world.update()
     ours = [ref for ref in setup.creates if world.stands(ref) is not None]
+    somebody = world.controller.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "somebody", "namespace": "default"}})
+    owner = {"apiVersion": "v1", "kind": "ConfigMap", "name": "somebody", "uid": somebody["metadata"]["uid"], "controller": True}
 
     for ref in ours:
         mine = world.stands(ref)
         assert mine is not None
         metadata = {key: mine["metadata"][key] for key in ("name", "namespace")}
-        world.controller.edit((ref.group, ref.kind), ref.name, {"metadata": {"ownerReferences": None}}, namespace=ref.namespace)
+        world.controller.edit((ref.group, ref.kind), ref.name, {"metadata": {"ownerReferences": [owner]}}, namespace=ref.namespace)
         world.rest()
         theirs = world.stands(ref)
         assert str(ref) in world.told

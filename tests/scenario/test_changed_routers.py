@@ -183,6 +183,7 @@ def test_whatever_stands_in_the_annotation_is_no_trouble(written: str) -> None:
     assert "istio" in remembered(controller)
 
 
+@pytest.mark.one_life("deaths of its own")
 def test_a_death_after_any_write_of_the_change_changes_nothing_in_the_end() -> None:
     def changed(deaths: Any) -> tuple[InProcessController, int]:  # noqa: ANN401 - numbers of writes
         controller = paused_behind(ISTIO)

@@ -1,36 +1,21 @@
 """Does the end depend on when the controller dies?"""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Final
 
 import pytest
 
 from deaths import crash_points
 from inprocess import InProcessController
+from mortality import fingerprint
 from scenarios import BETA, PAUSE_STEP, Routing, Story, app, blue_green_app, pause, scale, weight
 from settling.world import FIGURES
 from tiphys.api.meta import Manifest
 
+pytestmark = pytest.mark.one_life("deaths of its own")
+
 Tale = Callable[[Story], None]
 
-_OF_THE_MOMENT: Final = frozenset(
-    {
-        "resourceVersion",
-        "uid",
-        "generation",
-        "observedGeneration",
-        "creationTimestamp",
-        "managedFields",
-        "lastTransitionTime",
-        "lastUpdateTime",
-        "abortedAt",
-        "rolloutStartedAt",
-        "finishedAt",
-        "startTime",
-        "manualPauseStartedAt",
-        "totalManualPauseDurationSeconds",
-    }
-)
 PLAIN: Final = (weight(20), weight(50), PAUSE_STEP, weight(80), pause(5))
 ROUTES: Final = (scale(replicas=2), {"setHeaderRoute": BETA}, scale(matchTrafficWeight=True), weight(50), PAUSE_STEP, weight(80))
 
@@ -109,27 +94,6 @@ def run(tale: Tale, manifests: Sequence[Manifest], *, before: int = 0, after: in
     return story
 
 
-def fingerprint(story: Story) -> Mapping[str, Any]:
-    """Give everything that is there at the end, without times and versions."""
-    store = story.cluster.store
-    kinds = [each for each in store.registry if each.kind in {"Rollout", "ReplicaSet", "Service", "VirtualService", "DestinationRule"}]
-    found = [(each.kind, stored.manifest) for each in kinds for stored in store.scan(each, namespace="default")]
-    return {f"{kind} {manifest['metadata']['name']}": _lasting(manifest) for kind, manifest in found}
-
-
-def _lasting(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    match value:
-        case dict():
-            lasting = {key: _lasting(item) for key, item in value.items() if key not in _OF_THE_MOMENT}
-            if isinstance(lasting.get("conditions"), list):
-                lasting["conditions"] = sorted(lasting["conditions"], key=lambda each: str(each["type"]))
-            return lasting
-        case list():
-            return [_lasting(item) for item in value]
-        case _:
-            return value
-
-
 def steered(*steps: Manifest, routing: Routing = "istio") -> list[Manifest]:
     return app(*steps, routing=routing, replicas=4)
 
@@ -160,7 +124,7 @@ def steered(*steps: Manifest, routing: Routing = "istio") -> list[Manifest]:
 def test_a_death_anywhere_changes_nothing_in_the_end(tale: Tale, manifests: list[Manifest]) -> None:
     """One death in turn before and after every write, each followed by a controller that knows nothing."""
     plain = run(tale, manifests)
-    wanted = fingerprint(plain)
+    wanted = fingerprint(plain.cluster)
     points = crash_points(plain)
     assert plain.onlooker.problems == []
 
@@ -169,21 +133,5 @@ def test_a_death_anywhere_changes_nothing_in_the_end(tale: Tale, manifests: list
         where = f"death before write {before}" if before else f"death after write {after}"
         assert story.controller.deaths == 1, where
         assert story.onlooker.problems == [], where
-        assert fingerprint(story) == wanted, where
+        assert fingerprint(story.cluster) == wanted, where
     FIGURES["crash points of whole stories"] += len(points)
-
-
-@pytest.mark.parametrize("tale", [promote, abort, supersede])
-def test_a_controller_that_dies_after_every_write_comes_to_the_same_end(tale: Tale) -> None:
-    plain = run(tale, steered(*PLAIN))
-
-    def doom(controller: InProcessController) -> None:
-        controller.api.deadly = lambda _verb, _plural, _body: True
-
-    story = Story(steered(*PLAIN), prepare=doom)
-    story.rest()
-    tale(story)
-
-    assert story.controller.deaths == story.controller.api.writes
-    assert story.onlooker.problems == []
-    assert fingerprint(story) == fingerprint(plain)

@@ -1,7 +1,11 @@
 """Do people read the events of a canary in the documented order? (Lifecycle reference 10.1.)"""
 
+import pytest
+
 from lives import automatic
 from scenarios import Story, app, at_rest, blue_green_app, pause, subsequence, weight
+
+pytestmark = pytest.mark.one_life("in which order one process tells its events, and with how many requests")
 
 DEPLOYED = [
     "RolloutAddedToInformer",

@@ -159,6 +159,7 @@ def test_no_step_is_done_before_the_router_confirms_it() -> None:
     assert (world.router.weights(), world.status.current_step_index) == ((40, 60), 2)
 
 
+@pytest.mark.one_life("what one process says while a router is away")
 def test_a_router_that_is_away_mid_way_holds_this_rollout_only_and_nobody_has_to_help() -> None:
     world = World(weight(20), SHORT, weight(60), PAUSE)
     for manifest in (virtual_service_manifest("calm"), rollout_manifest("calm", weight(50), SHORT)):
@@ -182,6 +183,7 @@ def test_a_router_that_is_away_mid_way_holds_this_rollout_only_and_nobody_has_to
     assert (world.router.weights(), world.status.phase) == ((40, 60), "Paused")
 
 
+@pytest.mark.one_life("how often one process tells the same")
 def test_a_router_that_is_away_from_the_start_is_named_and_then_taken_up() -> None:
     world = World(weight(20), PAUSE, started=False)
     world.router.go_away()
@@ -199,6 +201,7 @@ def test_a_router_that_is_away_from_the_start_is_named_and_then_taken_up() -> No
     assert (world.status.phase, world.router.weights()) == ("Healthy", (100, 0))
 
 
+@pytest.mark.one_life("how often one process tells the same")
 def test_a_controller_that_starts_while_the_router_is_away_moves_nothing() -> None:
     world = World(weight(20), PAUSE)
     world.update()
@@ -315,6 +318,7 @@ def test_a_state_that_is_garbage_holds_its_rollout_and_no_other() -> None:
     assert world.router.weights() == (40, 60)
 
 
+@pytest.mark.one_life("how often one process asks")
 def test_a_router_that_does_not_do_what_it_says_is_named_and_not_asked_in_a_hurry() -> None:
     world = World(weight(20), PAUSE)
     asked = len(world.router.asked)
@@ -354,6 +358,7 @@ def test_a_rollout_that_was_deleted_while_the_controller_was_away_is_forgotten_t
     assert world.router.held == {}
 
 
+@pytest.mark.one_life("which of two ReplicaSets of a name is there first")
 def test_a_rollout_that_is_made_anew_under_its_name_begins_anew() -> None:
     world = World(weight(20), PAUSE)
     kind = next(each for each in world.cluster.store.registry if (each.group, each.kind) == ROLLOUT)
@@ -513,6 +518,7 @@ def _whole_story(world: World) -> None:
     assert world.router.held == {}
 
 
+@pytest.mark.one_life("deaths of its own")
 @pytest.mark.parametrize("how", ["deaths", "deaths_before", "lost"])
 def test_the_end_does_not_depend_on_when_the_controller_dies_around_a_word_to_the_router_or_which_answer_is_lost(how: str) -> None:
     undisturbed = World(*_CRASHED)

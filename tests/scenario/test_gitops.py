@@ -117,6 +117,7 @@ def test_a_tool_with_the_documented_rules_and_a_rollout_do_not_notice_each_other
     assert repository.writes == ["Rollout web"]
 
 
+@pytest.mark.one_life("what one process remembers of a fight")
 @overwritten
 def test_a_tool_that_overwrites_everything_gets_no_canary_more_than_its_step_asks(name: str) -> None:
     controller, repository, watch = updated(APPS[name], heeding=False)
@@ -136,6 +137,7 @@ def test_a_tool_that_even_takes_the_hash_from_selectors_cannot_stop_a_rollout(na
     assert len(controller.api.done) <= 40 + 3 * len(repository.writes)
 
 
+@pytest.mark.one_life("what one process remembers of a fight")
 def test_whoever_keeps_changing_an_object_back_is_told_of_and_named() -> None:
     controller, repository, _ = updated(APPS["istio"], heeding=False)
     quiet, _, _ = updated(APPS["istio"], heeding=True)
@@ -167,6 +169,7 @@ class Rival:
         """Nothing but what others write wakes it."""
 
 
+@pytest.mark.one_life("what one process remembers of a fight")
 def test_a_rival_that_answers_every_write_at_once_does_not_keep_the_controller_busy() -> None:
     controller = at_rest(APPS["istio"], {"setWeight": 20}, {"pause": {}})
     controller.cluster.join(Rival(controller))
@@ -179,6 +182,7 @@ def test_a_rival_that_answers_every_write_at_once_does_not_keep_the_controller_b
     assert controller.told.reasons.count("ObjectOverwritten") == 1
 
 
+@pytest.mark.one_life("what one process remembers of a fight")
 def test_once_the_tool_stops_everything_is_at_rest() -> None:
     controller, _, _ = updated(APPS["istio"], heeding=False, whole=True)
     controller.cluster.advance(1)

@@ -304,6 +304,7 @@ def test_a_version_that_was_aborted_is_no_way_back_although_its_revision_is_lowe
 # 12.6
 
 
+@pytest.mark.one_life("what one process reads, and when")
 @pytest.mark.parametrize("deadline", [600, 30], ids=["progressing", "degraded"])
 def test_the_first_pod_that_says_why_it_does_not_run_is_named_behind_the_fixed_message(deadline: int) -> None:
     story = told(weight(40), PAUSE_STEP, spec={"progressDeadlineSeconds": deadline})

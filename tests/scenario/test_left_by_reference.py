@@ -19,6 +19,8 @@ from tiphys.api.meta import Manifest
 from tiphys.controller.rehearsal import Choices, rehearse
 from tiphys.controller.verdicts import Rehearsal
 
+pytestmark = pytest.mark.one_life("what the first pass writes")
+
 FORMS: Final = (NEW_FORM, OLD_FORM)
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _UID: Final = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")

@@ -1,10 +1,14 @@
 """Does the onlooker of the scenarios see what goes wrong? Here somebody else writes with the controller's hands."""
 
+import pytest
+
 from inprocess import at_once, virtual_service_manifest
 from scenarios import CANARY_SERVICE, PAUSE_STEP, Story, told, weight
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.kube.resources import Resource
+
+pytestmark = pytest.mark.one_life("writes of somebody else with the hands of the controller")
 
 VIRTUAL_SERVICES = Resource("networking.istio.io", "v1", "virtualservices", "VirtualService")
 SERVICES = Resource("", "v1", "services", "Service")

@@ -44,6 +44,7 @@ def test_15_an_old_version_that_a_service_or_a_subset_still_names_is_not_scaled_
     assert (story.selectors if routing == "istio" else story.subsets) == ("1", "2")
 
 
+@pytest.mark.one_life("a moment that one process passes through")
 def test_17_an_old_version_is_cut_to_its_available_pods_before_anything_else() -> None:
     story = told(weight(60), PAUSE_STEP, routing="none", maxSurge=1, maxUnavailable=1)
     story.set_image("2")
@@ -141,6 +142,7 @@ def test_27_nothing_wanted_meets_any_percentage() -> None:
     assert story.phase == "Paused"
 
 
+@pytest.mark.one_life("updates without pods, that begin and end in one write")
 def test_42_beyond_the_history_limit_only_the_oldest_is_deleted() -> None:
     story = told(routing="none", replicas=0, spec={"revisionHistoryLimit": 10})
 
@@ -151,6 +153,7 @@ def test_42_beyond_the_history_limit_only_the_oldest_is_deleted() -> None:
     assert sorted(int(version) for version in story.replica_sets) == list(range(2, 13))
 
 
+@pytest.mark.one_life("a moment that one process passes through")
 def test_42_old_versions_with_pods_are_not_deleted() -> None:
     story = told(replicas=1, spec={"revisionHistoryLimit": 1}, scaleDownDelaySeconds=6000)
 

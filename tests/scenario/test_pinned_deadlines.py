@@ -119,6 +119,7 @@ def test_41_a_healthy_stable_version_that_loses_a_pod_says_so() -> None:
     assert story.phase == "Healthy"
 
 
+@pytest.mark.one_life("what one process measures")
 def test_48_an_update_is_measured_when_its_end_is_written_and_not_before() -> None:
     story = told(routing="none", replicas=2)
     before = ended(story)
@@ -139,6 +140,7 @@ def test_48_an_update_is_measured_when_its_end_is_written_and_not_before() -> No
     assert story.stable == "2-slow-10s"
 
 
+@pytest.mark.one_life("what one process measures")
 def test_48_an_update_that_another_replaces_is_measured_with_the_write_that_begins_the_next() -> None:
     story = told(weight(20), PAUSE_STEP, routing="none", replicas=2)
     story.set_image("2")

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import msgspec
+import pytest
 
 from inprocess import rollout_manifest, service_manifest
 from scenarios import PAUSE_STEP, REPLICA_SET, ROLLOUT, SERVICE, Story, app, template, told, weight
@@ -22,6 +23,7 @@ def test_01_absent_replicas_become_one_and_nothing_else_happens_in_that_pass() -
     assert story.phase == "Healthy"
 
 
+@pytest.mark.one_life("a moment that one process passes through")
 def test_02_the_first_replica_set_has_its_name_revision_1_and_no_pods_at_first() -> None:
     story = Story(app(routing="none"))
 
@@ -78,6 +80,7 @@ def test_04_a_replica_set_of_ours_with_the_same_template_under_the_name_is_taken
     assert (story.stable, story.phase) == ("2", "Healthy")
 
 
+@pytest.mark.one_life("how often one process tells the same")
 def test_05_a_replica_set_denied_by_quota_is_a_condition_and_a_warning_and_tried_again() -> None:
     story = told(routing="none")
     denied = ForbiddenError(403, "Forbidden", "exceeded quota: pods")
@@ -112,6 +115,7 @@ def test_06_a_condition_keeps_its_message_while_status_and_reason_stay() -> None
     assert story.message("Progressing") == before
 
 
+@pytest.mark.one_life("a moment that one process passes through")
 def test_06_a_condition_with_another_reason_keeps_its_transition_time_and_goes_to_the_end() -> None:
     story = told(weight(20), PAUSE_STEP, routing="none", maxSurge=1, maxUnavailable=0)
     story.set_image("2-slow-10s")
@@ -203,6 +207,7 @@ def test_09_a_service_of_another_rollout_is_refused() -> None:
     assert "other" in story.message("InvalidSpec")
 
 
+@pytest.mark.one_life("a moment that one process passes through")
 def test_10_an_old_replica_set_with_a_stale_desired_size_is_no_scaling_event() -> None:
     story = told(weight(50), PAUSE_STEP, scaleDownDelaySeconds=600)
     story.set_image("2")

@@ -85,6 +85,7 @@ def asked_at(story: Story) -> datetime:
     return asked
 
 
+@pytest.mark.one_life("what one process does in one pass")
 def test_39_old_pods_go_two_at_a_time_and_then_the_restart_is_told() -> None:
     story = told(routing="none", replicas=3, maxUnavailable=2)
     story.advance(60)
@@ -190,6 +191,7 @@ def test_44_a_pod_that_somebody_else_wrote_first_is_marked_all_the_same_and_one_
     assert "ReconciliationError" not in story.events
 
 
+@pytest.mark.one_life("what one process does in one pass")
 def test_50_a_template_and_replicas_changed_in_one_edit_are_followed_in_one_pass() -> None:
     """The reference needs three (section 12: scaling is a part of each pass, #4294)."""
     story = told(weight(20), PAUSE_STEP, routing="none", maxSurge=1, maxUnavailable=0)

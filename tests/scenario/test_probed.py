@@ -1,10 +1,14 @@
 """Does a canary wait until the pods that answer are those that its weight says?"""
 
+import pytest
+
 from balancer import Balancer
 from inprocess import InProcessController
 from scenarios import PAUSE_STEP, ROLLOUT, Story, app, told, weight
 from tiphys.api.meta import Manifest
 from tiphys.core.actions import Why
+
+pytestmark = pytest.mark.one_life("what one process measures")
 
 ROUTING: Manifest = {
     "istio": {"virtualService": {"name": "web"}},

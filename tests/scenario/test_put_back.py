@@ -371,6 +371,7 @@ def test_blue_green_gives_the_deployment_its_pods_back_too() -> None:
 # Deaths
 
 
+@pytest.mark.one_life("deaths of its own")
 @pytest.mark.parametrize("routing", ["istio", "subsets"])
 def test_a_death_anywhere_changes_nothing_in_the_end(routing: Routing) -> None:
     manifests = app(*STEPS, routing=routing, replicas=4)

@@ -9,6 +9,8 @@ from routed_apps import APPS, App, at_rest
 from scenarios import ROLLOUT, template
 from tiphys.api.meta import Manifest
 
+pytestmark = pytest.mark.one_life("how many requests one process makes")
+
 PASSES = 50
 every_app = pytest.mark.parametrize("app", APPS.values(), ids=APPS)
 

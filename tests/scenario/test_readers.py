@@ -13,6 +13,8 @@ from tiphys.api.codec import decode_rollout
 from tiphys.api.meta import Manifest
 from tiphys.cli.standing import standing
 
+pytestmark = pytest.mark.one_life("moments that one process passes through")
+
 UNSEEN: Final = "Waiting for rollout spec update to be observed"
 ABORTED: Final = "RolloutAborted: Rollout aborted update to revision"
 LATE: Final = 'ReplicaSet "web-<2-never-ready>" has timed out progressing.'

@@ -288,6 +288,7 @@ def test_verification_that_never_confirms_does_not_hold_the_way_back() -> None:
     assert story.reasons & {Why.NOT_VERIFIED, Why.CARRIES_TRAFFIC}
 
 
+@pytest.mark.one_life("deaths of its own")
 def test_death_between_the_route_write_and_the_status_write_followed_by_a_new_template() -> None:
     story = told(WEIGHT_20, WEIGHT_60)
     story.controller.api.deadly = lambda _verb, plural, _body: plural == "virtualservices"

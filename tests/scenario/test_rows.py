@@ -5,6 +5,8 @@ import pytest
 from lives import LIVES
 from rows import CONDITIONS, CONDITIONS_OF_OURS, EVENTS, FIELDS, PHASES, Event, Field, Said, Shown
 
+pytestmark = pytest.mark.one_life("moments that one process passes through")
+
 
 @pytest.mark.parametrize("row", EVENTS, ids=lambda row: f"{row.life}: {row.message}")
 def test_an_event_is_told_in_its_words_and_as_often_as_it_happens(row: Event) -> None:

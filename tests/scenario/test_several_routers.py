@@ -146,6 +146,7 @@ def test_one_that_has_not_taken_it_yet_counts_for_all() -> None:
     assert verified(controller) is True
 
 
+@pytest.mark.one_life("what one process was answered")
 def test_the_slowest_of_several_that_are_asked_decides() -> None:
     balancer = Balancer(routers=("istio", "traefik"))
     controller = started(weight(20), {"pause": {}}, product=balancer)

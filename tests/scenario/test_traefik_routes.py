@@ -210,6 +210,7 @@ def test_another_weighted_service_in_mid_update_gets_the_routes_and_the_first_gi
     assert phase(controller) == "Paused"
 
 
+@pytest.mark.one_life("deaths of its own")
 @pytest.mark.parametrize("deaths", range(6))
 def test_a_death_after_any_write_of_the_routes_changes_nothing_in_the_end(deaths: int) -> None:
     controller = halfway(weighted(), entrance(), steps=(PAUSE,))

@@ -9,6 +9,8 @@ from scenarios import CANARY_SERVICE, POD, STABLE_SERVICE, Story, told, weight
 from tiphys.api.meta import Manifest
 from tiphys.controller.cluster import Kind
 
+pytestmark = pytest.mark.one_life("what makes one process look")
+
 
 @cache
 def story() -> Story:

@@ -9,6 +9,8 @@ from scenarios import PAUSE_STEP, Story, app, told, weight
 from tiphys.controller.inquiries import AskError
 from tiphys.core.actions import Why
 
+pytestmark = pytest.mark.one_life("what one process asks and is answered")
+
 STEPS = (weight(20), weight(60))
 ILL = AskError("balancer is ill: HTTP 503")
 
@@ -264,6 +266,7 @@ def test_a_foreign_edit_of_the_object_is_asked_about_again() -> None:
     assert verified(story) is True
 
 
+@pytest.mark.one_life("deaths of its own")
 @pytest.mark.parametrize("after", range(5, 17, 2))
 def test_it_ends_the_same_when_the_controller_dies(after: int) -> None:
     balancer = Balancer(noes=2)
