@@ -26,6 +26,7 @@ from tiphys.controller.contention import HOLD, OFTEN, Contention, Said, rival
 from tiphys.controller.inquiries import Inquiries
 from tiphys.controller.leave import leave
 from tiphys.controller.named import Naming
+from tiphys.controller.notices import Notices
 from tiphys.controller.observe import Eye, Sight
 from tiphys.controller.outside import let_go, silences
 from tiphys.controller.queue import WorkQueue
@@ -40,7 +41,7 @@ from tiphys.core.ailing import pods_are_late
 from tiphys.core.decide import standstill
 from tiphys.core.durations import attempts_ended
 from tiphys.core.farewell import give_up
-from tiphys.core.observed import Observed, Verification
+from tiphys.core.observed import Observed
 from tiphys.core.report import Report, invalid, not_created
 from tiphys.core.restart import restart_due
 from tiphys.kube.clock import Clock
@@ -101,14 +102,11 @@ class Passes:
         self._eye = Eye(caches, clock, naming, Verifier(inquiries, probes=probes))
         self._contention = Contention()
         inquiries.inform(self.changed)
-        self._unverified: dict[Key, str] = {}
-        self._judged: dict[Key, tuple[str, str]] = {}
-        self._unasked: set[Key] = set()
+        self._notices = Notices(self._tell)
         self._conflicts: dict[Key, int] = {}
         self._said: dict[Key, str] = {}
         self._read: dict[Key, str] = {}
         self._traced: set[tuple[Key, str]] = set()
-        self._greeted: set[str] = set()
 
     # What the caches tell (see `tiphys.controller.caches.Listener`)
 
@@ -127,16 +125,13 @@ class Passes:
             self._tell(last, Event(reason=Reason.ROLLOUT_DELETED, message=words.deleted(key.namespace, key.name)))
             self._eye.forget(last)
             self._workloads.forget(last)
-            self._greeted.discard(last.metadata.uid)
         self._queue.forget(key)
         self._caches.forget(key)
         self._telemetry.forget(key)
         self._conflicts.pop(key, None)
         self._said.pop(key, None)
         self._read.pop(key, None)
-        self._unverified.pop(key, None)
-        self._judged.pop(key, None)
-        self._unasked.discard(key)
+        self._notices.forget(key, last)
         self._contention.forget(key)
         self._traced = {each for each in self._traced if each[0] != key}
 
@@ -191,13 +186,13 @@ class Passes:
         kinds = {REPLICA_SET_KIND, *named.kinds} | ({SERVICE_KIND, SLICE_KIND} if named.services else set())
         if loading(self._caches, kinds):
             return LOADING_DELAY
-        self._greet(rollout)
+        self._notices.greet(rollout)
         resolved = self._workloads.resolve(rollout)
         if not leaving and await claim(resolved.rollout, self._caches, self._cluster):
             return 0.0
         await let_go(key, rollout.metadata.uid, self._caches, self._cluster)
         sight = self._eye.look(rollout, resolved, await self._pods(key, resolved.rollout))
-        self._tell_verification(key, rollout, sight)
+        self._notices.verification(key, rollout, sight)
         silence = silences(sight.named.routers, sight.found)
         plan = self._decide(sight.seen)
         try:
@@ -251,36 +246,10 @@ class Passes:
             return resync
         return min(resync, max(SOONEST_WAKE, (wake_at - self._clock.now()).total_seconds()))
 
-    def _greet(self, rollout: Rollout) -> None:
-        """Say hello to a Rollout that nobody has acted on yet: not to all of them after each start."""
-        metadata = rollout.metadata
-        if not rollout.status.observed_generation and metadata.uid not in self._greeted:
-            self._greeted.add(metadata.uid)
-            message = words.added(metadata.namespace, metadata.name)
-            self._tell(rollout, Event(reason=Reason.ROLLOUT_ADDED, message=message))
-
     def _note_end(self, before: RolloutStatus, after: RolloutStatus) -> None:
         """Measure the attempts that a status that was written ends."""
         for attempt in attempts_ended(before.duration, after.duration):
             self._telemetry.finished(attempt)
-
-    def _tell_verification(self, key: Key, rollout: Rollout, sight: Sight) -> None:
-        """Tell that nobody can be asked what the traffic does, once for as long as that lasts; log what else is answered but *yes*."""
-        if sight.errors and key not in self._unasked:
-            self._unasked.add(key)
-            message = words.not_verifiable("; ".join(dict.fromkeys(sight.errors)))
-            self._tell(rollout, Event(reason=Reason.WEIGHT_VERIFY_ERROR, message=message, type=EventType.WARNING))
-        router = sight.seen.router
-        if router is not None and router.reason and self._judged.get(key) != (router.reason, router.detail):
-            self._judged[key] = (router.reason, router.detail)
-            kind = EventType.NORMAL if router.verified is Verification.YES else EventType.WARNING
-            self._tell(rollout, Event(reason=Reason(router.reason), message=router.detail, type=kind))
-        said = "" if router is None or router.verified is not Verification.NOT_YET else router.detail
-        if said != self._unverified.get(key, ""):
-            self._unverified[key] = said
-            log.info("traffic verified" if not said else "traffic not verified yet", rollout=key.name, namespace=key.namespace, answer=said)
-        if not said or (not sight.errors and router is not None and router.heard_at is not None):
-            self._unasked.discard(key)
 
     def _note_contests(self, key: Key, rollout: Rollout, sight: Sight, written: Sequence[tuple[Ref, Said]]) -> None:
         """Warn of objects that somebody keeps changing back."""
