@@ -21,7 +21,7 @@ from takeover.leaving import (
     UNAVAILABLE,
     Leaving,
 )
-from takeover.states import DEADLINE, DEADLINE_RUNS, State, promoted
+from takeover.states import State, promoted
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 
@@ -106,16 +106,16 @@ def resized(left: Leaving) -> None:
 
 BASICS: Final[Mapping[str, State]] = {
     "without a router, an intermediate version goes": State(
-        first={"patch ReplicaSet web-3": {"spec.replicas": 1}, "patch status Rollout web": {"status.conditions": [DEADLINE_RUNS]}},
+        first={"patch ReplicaSet web-3": {"spec.replicas": 1}},
         verdict="step",
         leave=basic_intermediate,
         goes_on=promoted,
         end=("Healthy", "3", {"3": 5}),
     ),
     "without a router, paused": State(leave=basic_paused, goes_on=promoted, end=DONE),
-    "without a router, a pod starts": State(first=DEADLINE, verdict="note", leave=basic_waits, goes_on=pods_come, end=DONE),
+    "without a router, a pod starts": State(leave=basic_waits, goes_on=pods_come, end=DONE),
     "without a router, between two sizes": State(
-        first={"patch ReplicaSet web-1": {"spec.replicas": 2}, "patch status Rollout web": {"status.conditions": [DEADLINE_RUNS]}},
+        first={"patch ReplicaSet web-1": {"spec.replicas": 2}},
         verdict="step",
         leave=basic_grows,
         goes_on=promoted,

@@ -17,7 +17,7 @@ from takeover.leaving import (
     UNHEALTHY,
     Leaving,
 )
-from takeover.states import DEADLINE, DEADLINE_RUNS, State, promoted
+from takeover.states import DEADLINE_RUNS, State, promoted
 from tiphys.api import names
 
 UPDATING: Final = (AVAILABLE, NOT_PAUSED, UNHEALTHY, INCOMPLETE)
@@ -281,10 +281,8 @@ BLUE_GREENS: Final[Mapping[str, State]] = {
     "blue-green, healthy": State(leave=healthy, end=("Healthy", "1", {"1": 3})),
     "blue-green, healthy without a preview": State(leave=healthy_without_preview, end=("Healthy", "1", {"1": 3})),
     "blue-green, scaled to 0": State(leave=scaled_to_nothing, end=("Healthy", "1", {})),
-    "blue-green, the first pods start": State(
-        first=DEADLINE, verdict="note", leave=first_pods_start, goes_on=first_pods_come, end=("Healthy", "1", {"1": 3})
-    ),
-    "blue-green, the preview's pods start": State(first=DEADLINE, verdict="note", leave=preview_starts, goes_on=pods_come, end=DONE),
+    "blue-green, the first pods start": State(leave=first_pods_start, goes_on=first_pods_come, end=("Healthy", "1", {"1": 3})),
+    "blue-green, the preview's pods start": State(leave=preview_starts, goes_on=pods_come, end=DONE),
     "blue-green, the preview waits": State(leave=preview_waits, goes_on=promoted, end=DONE),
     "blue-green, without a preview, waits": State(leave=without_preview_waits, goes_on=promoted, end=DONE),
     "blue-green, promoted by a person": State(
@@ -311,7 +309,7 @@ BLUE_GREENS: Final[Mapping[str, State]] = {
     ),
     "blue-green, half of autoPromotionSeconds is over": State(leave=counts_down, goes_on=in_its_own_time, end=DONE),
     "blue-green, previewReplicaCount waits": State(leave=few_pods_wait, goes_on=promoted, end=DONE),
-    "blue-green, previewReplicaCount is promoted": State(first=DEADLINE, verdict="note", leave=few_pods_grow, goes_on=pods_come, end=DONE),
+    "blue-green, previewReplicaCount is promoted": State(leave=few_pods_grow, goes_on=pods_come, end=DONE),
     "blue-green, the active Service has just moved": State(
         first={
             "patch status Rollout web": {
@@ -397,7 +395,7 @@ BLUE_GREENS: Final[Mapping[str, State]] = {
         goes_on=promoted,
         end=DONE,
     ),
-    "blue-green, promoted in full": State(first=DEADLINE, verdict="note", leave=promoted_in_full, goes_on=pods_come, end=DONE),
+    "blue-green, promoted in full": State(leave=promoted_in_full, goes_on=pods_come, end=DONE),
     "blue-green, spec.paused": State(leave=user_paused, goes_on=resumes, end=DONE),
     "blue-green, half scaled to another size": State(
         first={
@@ -417,6 +415,6 @@ BLUE_GREENS: Final[Mapping[str, State]] = {
     ),
     "blue-green, the progress deadline is exceeded": State(leave=too_late, goes_on=pods_come, end=DONE),
     "blue-green, superseded": State(leave=superseded, goes_on=promoted, end=("Healthy", "3", {"3": 3})),
-    "blue-green, back within rollbackWindow": State(first=DEADLINE, verdict="note", leave=within_window, goes_on=goes_back, end=DONE),
+    "blue-green, back within rollbackWindow": State(leave=within_window, goes_on=goes_back, end=DONE),
     "blue-green, previewMetadata and activeMetadata": State(leave=marked, goes_on=promoted, end=DONE),
 }

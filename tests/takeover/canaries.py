@@ -24,7 +24,7 @@ from takeover.leaving import (
     UNAVAILABLE,
     Leaving,
 )
-from takeover.states import DEADLINE, DEADLINE_RUNS, State, promoted
+from takeover.states import DEADLINE_RUNS, State, promoted
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 
@@ -333,12 +333,12 @@ CANARIES: Final[Mapping[str, State]] = {
         goes_on=promoted,
         end=DONE,
     ),
-    "a weight waits for pods": State(first=DEADLINE, verdict="note", leave=waits_for_pods, goes_on=pods_come, end=DONE),
-    "all steps are done, and a pod is missing": State(first=DEADLINE, verdict="note", leave=steps_are_done, goes_on=pods_come, end=DONE),
+    "a weight waits for pods": State(leave=waits_for_pods, goes_on=pods_come, end=DONE),
+    "all steps are done, and a pod is missing": State(leave=steps_are_done, goes_on=pods_come, end=DONE),
     "header and mirror routes": State(leave=header_and_mirror, goes_on=promoted, end=DONE),
     "setCanaryScale": State(leave=canary_scale, goes_on=promoted, end=DONE),
     "minPodsPerReplicaSet": State(leave=least_pods, goes_on=promoted, end=DONE),
-    "without steps": State(first=DEADLINE, verdict="note", leave=without_steps, goes_on=pods_come, end=DONE),
+    "without steps": State(leave=without_steps, goes_on=pods_come, end=DONE),
     "dynamicStableScale": State(leave=stable_follows, goes_on=promoted, end=("Healthy", "2", {"2": 10})),
     "by subset": State(leave=by_subset, goes_on=promoted, end=DONE),
     "ping-pong, ping is stable": State(

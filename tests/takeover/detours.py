@@ -31,7 +31,7 @@ from takeover.leaving import (
     Leaving,
     condition,
 )
-from takeover.states import DEADLINE, DEADLINE_RUNS, State, promoted
+from takeover.states import DEADLINE_RUNS, State, promoted
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 
@@ -287,12 +287,12 @@ DETOURS: Final[Mapping[str, State]] = {
         goes_on=pods_come,
         end=DONE,
     ),
-    "promoted in full": State(first=DEADLINE, verdict="note", leave=promoted_in_full, goes_on=pods_come, end=DONE),
+    "promoted in full": State(leave=promoted_in_full, goes_on=pods_come, end=DONE),
     "spec.paused": State(leave=user_paused, goes_on=resumes, end=DONE),
     "a restart is half done": State(
         first={"evict Pod web-1": {"": {}}}, verdict="step", leave=restart_asked, end=("Healthy", "1", {"1": 5})
     ),
-    "back within rollbackWindow": State(first=DEADLINE, verdict="note", leave=within_window, goes_on=pods_come, end=DONE),
+    "back within rollbackWindow": State(leave=within_window, goes_on=pods_come, end=DONE),
     "an intermediate version is empty": State(leave=intermediate, goes_on=promoted, end=("Healthy", "3", {"3": 5})),
     "superseded": State(
         first={

@@ -8,7 +8,7 @@ from takeover import bluegreens
 from takeover.canary_parts import BACK, DONE, MORE, NO_PAUSE, STEPS, UPDATING, aborted_fields, basic, pausing, rests, update
 from takeover.detours import old_pods_stay
 from takeover.leaving import INCOMPLETE, UNAVAILABLE, Leaving
-from takeover.states import DEADLINE, DEADLINE_RUNS, State, promoted
+from takeover.states import State, promoted
 
 BETA_ROUTE: Final = {
     "name": "beta",
@@ -231,13 +231,13 @@ LATE: Final[Mapping[str, State]] = {
         first={"patch ReplicaSet web-1": {"spec.replicas": 0}}, verdict="step", leave=no_delay, end=bluegreens.DONE
     ),
     "without a router, no counts are near enough": State(
-        first={"patch ReplicaSet web-1": {"spec.replicas": 1}, "patch status Rollout web": {"status.conditions": [DEADLINE_RUNS]}},
+        first={"patch ReplicaSet web-1": {"spec.replicas": 1}},
         verdict="step",
         leave=no_candidate,
         goes_on=promoted,
         end=("Healthy", "2", {"2": 2}),
     ),
-    "the first version never worked": State(first=DEADLINE, verdict="note", leave=never_worked, goes_on=whole_way, end=DONE),
+    "the first version never worked": State(leave=never_worked, goes_on=whole_way, end=DONE),
     "the step is one beyond the end": State(
         first={"patch status Rollout web": {"status.currentStepIndex": 4}}, verdict="step", leave=beyond_the_end, end=DONE
     ),

@@ -18,8 +18,6 @@ Writes = Mapping[str, Mapping[str, Any]]
 
 DEADLINE_RUNS: Final = "ProgressDeadline is True, DeadlineRuns: times out at +600s unless the update moves"
 """The condition that only Tiphys writes (decision 0028)."""
-DEADLINE: Final[Writes] = {"patch status Rollout web": {"status.conditions": [DEADLINE_RUNS]}}
-"""All that is written where an update waits for something."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

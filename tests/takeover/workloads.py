@@ -8,7 +8,7 @@ from takeover.bluegreens import pausing as waits
 from takeover.bluegreens import shown
 from takeover.canary_parts import AVAILABLE_SOON, DONE, STEPS, pausing, rests
 from takeover.leaving import COMPLETED, UNAVAILABLE, Leaving
-from takeover.states import DEADLINE, State, promoted
+from takeover.states import State, promoted
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.controller.cluster import Kind
@@ -85,9 +85,7 @@ def blue_green(left: Leaving) -> None:
 WORKLOADS: Final[Mapping[str, State]] = {
     "workloadRef, healthy": State(leave=healthy, end=("Healthy", "1", {"1": 5})),
     "workloadRef, paused": State(leave=paused, goes_on=promoted, end=DONE),
-    "workloadRef, half-way over from the Deployment": State(
-        first=DEADLINE, verdict="note", leave=moves_over, goes_on=moved_over, end=("Healthy", "1", {"1": 5})
-    ),
+    "workloadRef, half-way over from the Deployment": State(leave=moves_over, goes_on=moved_over, end=("Healthy", "1", {"1": 5})),
     "workloadRef, blue-green, waits": State(leave=blue_green, goes_on=promoted, end=("Healthy", "2", {"2": 3})),
     "workloadRef, the Deployment has pods again": State(
         first={"patch Deployment web": {"spec.replicas": 0}},
