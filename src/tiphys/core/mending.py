@@ -68,8 +68,8 @@ def mended(seen: Observed) -> tuple[RolloutStatus, tuple[SpecError, ...]]:
         wrong.append(error)
         status = replace(status, pause_conditions=(), controller_pause=False)
     revisions = find_revisions(seen)
-    stable = _held_as_stable(seen, revisions)
-    if stable and stable != status.stable_rs and revisions.stable is None:
+    stable = _held_as_stable(seen, revisions) if revisions.stable is None else ""
+    if stable and stable != status.stable_rs:
         wanted = f"must be the hash of a version that is there; {stable} has the traffic of the stable one"
         wrong.append(SpecError(field="status.stableRS", found=status.stable_rs, wanted=wanted))
         status = replace(status, stable_rs=stable)

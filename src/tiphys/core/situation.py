@@ -98,7 +98,9 @@ def canary_size(now: Situation) -> int:
     """
     wanted = _size_at(now, now.position.index)
     step, new = now.position.step, now.revisions.new
-    if new is None or step is None or not now.forward or now.position.promote_full or now.replicas == 0 or _holds_up(step):
+    if new is None or new.spec.replicas <= wanted or step is None or _holds_up(step):
+        return wanted
+    if not now.forward or now.position.promote_full or now.replicas == 0:
         return wanted
     return max(wanted, min(new.spec.replicas, _size_at(now, now.position.index + 1)))
 
