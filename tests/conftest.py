@@ -1,6 +1,7 @@
 """What every kind of test needs."""
 
 import gc
+import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +14,10 @@ __all__ = ["pytest_sessionfinish", "pytest_terminal_summary", "pytest_testnodedo
 # How long an example takes says more about the machine's other work than about us.
 settings.register_profile("tiphys", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("tiphys")
+
+# Whoever starts the suite in the background may ignore interrupts, and what tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Stories make many short-lived objects and few cycles: a third of their time went into looking for cycles.
 gc.set_threshold(50_000, 20, 20)
