@@ -68,14 +68,9 @@ def report(facts: Facts) -> Report:
         observed_generation=str(facts.rollout.metadata.generation),
         phase=phase.value,
     )
-    if replace(status, conditions=stored.conditions) == stored and _only_the_deadline_is_new(before, after):
-        status = stored
+    if replace(status, conditions=stored.conditions) == stored and without_deadline(after) == without_deadline(before):
+        status = stored  # when an update times out waits for a write with more to say (S10; decision 0028)
     return Report(status=status, events=_events(facts, before, after), wake_at=None if facts.problems else wake_up(facts, after))
-
-
-def _only_the_deadline_is_new(before: Conditions, after: Conditions) -> bool:
-    """Tell whether nothing is said but when an update times out that we did not begin: that waits for a write with more to say (S10)."""
-    return ConditionType.PROGRESS_DEADLINE not in before and without_deadline(after) == before
 
 
 def invalid(rollout: Rollout, problems: Sequence[SpecError], now: datetime) -> Report:
