@@ -343,6 +343,14 @@ async def running(terminal: Terminal, command: str, *, says: str) -> AsyncIterat
     assert process.returncode == 0, err.decode()
 
 
+async def nobody_leaves(terminal: Terminal, labels: str) -> None:
+    """Wait until no pod with *labels* is on its way out: what is said to all of them would not reach it."""
+    leaving = f"kubectl get pods -l {labels} -o jsonpath={{.items[*].metadata.deletionTimestamp}}"
+    async with asyncio.timeout(60):
+        while await terminal.says(*leaving.split()):
+            pass
+
+
 async def test_devcluster(tmp_path: Path) -> None:
     reader = Reader("docs/devcluster.md", tmp_path, tmp_path / "clone" / "devcluster.kubeconfig")
     start, export, controller, *_ = commands(REPOSITORY / "docs/devcluster.md")
@@ -360,7 +368,8 @@ async def test_devcluster(tmp_path: Path) -> None:
         assert "rolled out" in await reader.types("kubectl apply -f examples/workloads.yaml", "kubectl rollout status deployment/parcels")
         await reader.types("kubectl set image deployment/parcels main=example.com/parcels:v2", "kubectl rollout undo deployment/parcels")
         assert "condition met" in await reader.types("kubectl wait --for=condition=complete job/backup")
-        await reader.types("kubectl apply -f examples/autoscaled.yaml")
+        await reader.types("kubectl apply -f examples/autoscaled.yaml", "kubectl rollout status deployment/parcels")
+        await nobody_leaves(reader.terminal, "app=parcels")
         await reader.types("kubectl annotate pods -l app=parcels devcluster.tiphys.dev/behaviour=cpu-90m")
         assert (await reader.types("kubectl get hpa parcels")).splitlines()[-1].startswith("parcels   Deployment/parcels")
     kept = "tiphys devcluster --kubeconfig devcluster.kubeconfig --data devcluster.db"
