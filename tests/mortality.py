@@ -5,11 +5,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from inprocess import InProcessController
+from scenarios import QUIET_SECONDS
 from settling.world import FIGURES
 from tiphys.devcluster.virtual import VirtualCluster
-
-QUIET_SECONDS: Final = 700.0
-"""Longer than every delay and deadline that nobody set."""
 
 _ROUNDS: Final = 4
 _COMES_AND_GOES: Final = frozenset({"Endpoints", "EndpointSlice", "Event", "Lease", "Pod"})
