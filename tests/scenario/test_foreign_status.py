@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from scenarios import PAUSE_STEP, REPLICA_SET, ROLLOUT, Story, app, blue_green_app, pause, weight
+from scenarios import PAUSE_STEP, REPLICA_SET, ROLLOUT, Story, app, blue_green_app, pause, told, weight
 from tiphys.api import names
 from tiphys.api.meta import Manifest
 from tiphys.api.rollout import Rollout
@@ -323,3 +323,16 @@ def test_fields_that_nobody_knows_stay_where_they_are() -> None:
     found = story.controller.manifest(ROLLOUT, "web")
     assert (found["spec"]["foreign"], found["status"]["foreign"], found["status"]["canary"]["foreign"]) == ({"b": 2}, {"a": 1}, [1])
     assert story.phase == "Healthy"
+
+
+def test_a_deadline_at_the_end_of_the_calendar_ends_no_pass() -> None:
+    story = told(weight(20), PAUSE_STEP)
+    story.set_image("2-never-ready")
+    story.advance(5)
+    conditions = story.controller.manifest(ROLLOUT, "web")["status"]["conditions"]
+
+    story.edit_status(conditions=[{**each, "lastUpdateTime": "9999-12-31T23:59:00Z"} for each in conditions])
+    story.advance(30)
+
+    assert "ReconciliationError" not in story.events
+    assert story.weights == (100, 0)

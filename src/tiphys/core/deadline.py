@@ -35,7 +35,7 @@ def with_deadline(conditions: Conditions, facts: Facts, now: datetime) -> Condit
     found = conditions.get(ConditionType.PROGRESSING)
     if wake_up(facts, conditions) is None or found is None or found.last_update_time is None:
         return without_deadline(conditions)
-    kind, message = ConditionType.PROGRESS_DEADLINE, words.times_out(found.last_update_time + _allowed(facts))
+    kind, message = ConditionType.PROGRESS_DEADLINE, words.times_out(later(found.last_update_time, _allowed(facts).total_seconds()))
     known = conditions.get(kind)
     news = known is None or known.message != message
     return with_condition(conditions, kind, status="True", reason=Reason.DEADLINE_RUNS, message=message, now=now, rewrite=news)
@@ -111,7 +111,7 @@ def _timed_out(facts: Facts, conditions: Conditions) -> bool:
         return False
     if found.reason == Reason.PROGRESS_DEADLINE_EXCEEDED:
         return True
-    return found.last_update_time is not None and found.last_update_time + _allowed(facts) < whole_seconds(facts.now)
+    return found.last_update_time is not None and later(found.last_update_time, _allowed(facts).total_seconds()) < whole_seconds(facts.now)
 
 
 def _no_deadline(facts: Facts) -> bool:
